@@ -1,0 +1,37 @@
+# Everything that one does here. `make help` lists it.
+
+# `make FEATURES=bundled-duckdb test` compiles DuckDB in: for machines without npm, or that are not Linux on x86_64.
+FEATURES ?=
+features := $(if $(FEATURES),--features "$(FEATURES)")
+export FEATURES
+
+# Set but empty means not set; cargo would refuse it.
+ifeq ($(strip $(CARGO_TARGET_DIR)),)
+unexport CARGO_TARGET_DIR
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo bench audit
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Fetch the prebuilt DuckDB library, unless it is there or is compiled in
+ifeq ($(findstring bundled-duckdb,$(FEATURES)),)
+	./scripts/libduckdb.sh
+endif
+
+test: setup ## Check the format, run clippy with warnings denied, run all tests
+	cargo fmt --check
+	cargo clippy --all-targets --locked $(features) -- -D warnings
+	cargo test --locked $(features)
+
+demo: setup ## Take one pull request from opening to production, on real data and with no account
+	cargo build --locked $(features) --bin siding --example demo
+	cargo run --locked $(features) --example demo
+
+bench: setup ## Measure load, plan, webhook and switch in a release build
+	./scripts/bench.sh
+
+audit: ## Check dependencies (cargo-deny) and workflows (zizmor, actionlint)
+	./scripts/audit.sh
