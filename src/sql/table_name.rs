@@ -1,0 +1,81 @@
+//! The name of a table or view in a warehouse, which quotes itself.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A table or view: up to three parts, each as the warehouse stores it (unquoted).
+///
+/// `Display` quotes every part, so a name from outside can stand in SQL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName {
+    /// Database, where the engine has several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub catalog: Option<String>,
+    /// Schema; `None` means the connection's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub schema: Option<String>,
+    /// The table's own name.
+    pub name: String,
+}
+
+impl TableName {
+    /// `schema.name` in the connection's default catalog.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            catalog: None,
+            schema: Some(schema.into()),
+            name: name.into(),
+        }
+    }
+
+    /// The parts joined by dots without quotes, for people.
+    pub fn plain(&self) -> String {
+        self.parts().collect::<Vec<_>>().join(".")
+    }
+
+    /// The parts that are there, outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        [
+            self.catalog.as_deref(),
+            self.schema.as_deref(),
+            Some(self.name.as_str()),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.parts().enumerate() {
+            if index > 0 {
+                formatter.write_str(".")?;
+            }
+            formatter.write_str(&quote_identifier(part))?;
+        }
+        Ok(())
+    }
+}
+
+/// `text` as a quoted SQL identifier.
+pub fn quote_identifier(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// `text` as a SQL string literal.
+pub fn quote_string(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_one_identifier() {
+        let table = TableName::new("a\"; DROP TABLE x; --", "b");
+        assert_eq!(table.to_string(), "\"a\"\"; DROP TABLE x; --\".\"b\"");
+    }
+}
