@@ -1,0 +1,227 @@
+//! How a model's table is filled.
+
+use std::num::NonZeroU32;
+
+use chrono::DateTime;
+use chrono::Datelike;
+use chrono::DurationRound;
+use chrono::Months;
+use chrono::TimeDelta;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::Seed;
+
+/// The column that holds the event time of a row, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeColumn {
+    /// The column's name, normalised.
+    pub column: String,
+    /// `strftime` format, used when the column is text or a number.
+    pub format: String,
+}
+
+impl TimeColumn {
+    /// The part of the format that cannot be written, such as `%Q`.
+    pub fn unknown_part(&self) -> Option<String> {
+        let mut characters = self.format.chars();
+        while let Some(character) = characters.next() {
+            if character != '%' {
+                continue;
+            }
+            let letter = characters.next();
+            // What other notations of `strftime` write in another way is not among these.
+            if !letter.is_some_and(|letter| "YmdHMSfjyFTbBaAIpe%".contains(letter)) {
+                return Some(format!("%{}", letter.map_or(String::new(), String::from)));
+            }
+        }
+        None
+    }
+
+    /// `time` in the format; the format itself if it has an [`unknown_part`](Self::unknown_part).
+    pub fn format(&self, time: DateTime<Utc>) -> String {
+        use std::fmt::Write;
+        // Python's `%f`, which the reference writes, are microseconds.
+        let format = self.format.replace("%f", "%6f");
+        let mut text = String::new();
+        if write!(text, "{}", time.format(&format)).is_err() {
+            return self.format.clone();
+        }
+        text
+    }
+
+    /// The smallest part of a time that the format holds; `None` if that is below an hour.
+    pub fn finest(&self) -> Option<TimePart> {
+        let format = self.format.replace("%%", "");
+        let holds = |parts: &[&str]| parts.iter().any(|part| format.contains(part));
+        if holds(&["%M", "%S", "%f", "%T"]) {
+            None
+        } else if holds(&["%H", "%I"]) {
+            Some(TimePart::Hour)
+        } else if holds(&["%d", "%j", "%F", "%e"]) {
+            Some(TimePart::Day)
+        } else if holds(&["%m", "%b", "%B"]) {
+            Some(TimePart::Month)
+        } else {
+            Some(TimePart::Year)
+        }
+    }
+
+    /// Whether a later time always has a text that sorts after that of an earlier one, or the same.
+    pub fn sorts(&self) -> bool {
+        let format = self.format.replace("%%", "");
+        let format = format.replace("%F", "%Y%m%d").replace("%T", "%H%M%S");
+        let parts = format
+            .split('%')
+            .skip(1)
+            .filter_map(|part| part.chars().next());
+        let parts: String = parts.collect();
+        !parts.is_empty() && ("YmdHMSf".starts_with(&parts) || "YjHMSf".starts_with(&parts))
+    }
+}
+
+/// A part of a time that a column may end in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimePart {
+    /// Whole hours.
+    Hour,
+    /// Whole days.
+    Day,
+    /// Whole months.
+    Month,
+    /// Whole years.
+    Year,
+}
+
+impl TimePart {
+    /// When the hour, day, month or year of `time` begins; `None` at the end of the calendar.
+    pub fn begin(self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Hour => time.duration_trunc(TimeDelta::hours(1)).ok(),
+            Self::Day => time.duration_trunc(TimeDelta::days(1)).ok(),
+            Self::Month => Self::Day.begin(time)?.with_day(1),
+            Self::Year => Self::Day.begin(time)?.with_ordinal(1),
+        }
+    }
+
+    /// When the one behind that of `time` begins; `None` at the end of the calendar.
+    pub fn next(self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let begin = self.begin(time)?;
+        match self {
+            Self::Hour => begin.checked_add_signed(TimeDelta::hours(1)),
+            Self::Day => begin.checked_add_signed(TimeDelta::days(1)),
+            Self::Month => begin.checked_add_months(Months::new(1)),
+            Self::Year => begin.checked_add_months(Months::new(12)),
+        }
+    }
+}
+
+/// How a model's table is filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ModelKind {
+    /// A view; nothing is stored.
+    View,
+    /// Rebuilt from scratch on every run.
+    Full,
+    /// One slice of time at a time.
+    IncrementalByTimeRange {
+        /// Which column says when.
+        time_column: TimeColumn,
+        /// How many past intervals each run repeats, in units of the model's interval.
+        lookback_intervals: u32,
+        /// Most intervals that one statement may cover; `None` means no limit.
+        batch_size_intervals: Option<NonZeroU32>,
+    },
+    /// Rows from a CSV file of the project.
+    Seed(Seed),
+    /// Inlined into the models that read it.
+    Embedded,
+    /// A table that somebody else fills.
+    External,
+}
+
+impl ModelKind {
+    /// The kind's name in a `MODEL` block.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::View => "VIEW",
+            Self::Full => "FULL",
+            Self::IncrementalByTimeRange { .. } => "INCREMENTAL_BY_TIME_RANGE",
+            Self::Seed(_) => "SEED",
+            Self::Embedded => "EMBEDDED",
+            Self::External => "EXTERNAL",
+        }
+    }
+
+    /// Whether there is no object of ours in the warehouse.
+    pub fn is_symbolic(&self) -> bool {
+        match self {
+            Self::Embedded | Self::External => true,
+            Self::View | Self::Full | Self::IncrementalByTimeRange { .. } | Self::Seed(_) => false,
+        }
+    }
+
+    /// Whether rows are stored in a table of ours.
+    pub fn is_materialized(&self) -> bool {
+        match self {
+            Self::Full | Self::IncrementalByTimeRange { .. } | Self::Seed(_) => true,
+            Self::View | Self::Embedded | Self::External => false,
+        }
+    }
+
+    /// Whether the query sees only the execution time, not the interval's start and end.
+    pub fn only_execution_time(&self) -> bool {
+        match self {
+            Self::View | Self::Full => true,
+            Self::IncrementalByTimeRange { .. }
+            | Self::Seed(_)
+            | Self::Embedded
+            | Self::External => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(format: &str) -> TimeColumn {
+        TimeColumn {
+            column: "ds".to_owned(),
+            format: format.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_time_format_without_meaning_is_named_and_never_panics() {
+        assert_eq!(column("%Y-%Q").unknown_part().as_deref(), Some("%Q"));
+        assert_eq!(column("%Y%").unknown_part().as_deref(), Some("%"));
+        assert_eq!(column("100%% %Y-%m-%d %H:%M:%S.%f").unknown_part(), None);
+        assert_eq!(column("%Q").format(DateTime::UNIX_EPOCH), "%Q");
+    }
+
+    #[test]
+    fn fractions_of_seconds_are_microseconds() {
+        let text = column("%S.%f").format(DateTime::UNIX_EPOCH);
+        assert_eq!(text, "00.000000");
+    }
+
+    #[test]
+    fn only_formats_that_go_from_large_to_small_sort_by_time() {
+        for format in ["%Y", "%Y%m%d", "%FT%TZ", "%Y-%j", "%Y-%m-%d %H:%M:%S.%f"] {
+            assert!(column(format).sorts(), "{format}");
+        }
+        for format in [
+            "%d/%m/%Y",
+            "%Y-%d-%m",
+            "%m",
+            "yyyy-MM-dd",
+            "%Y-%b-%d",
+            "%y%m%d",
+        ] {
+            assert!(!column(format).sorts(), "{format}");
+        }
+    }
+}

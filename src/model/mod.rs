@@ -1,0 +1,117 @@
+//! What a user declares: models, their kinds, schedules and audits.
+#![warn(missing_docs)]
+
+mod audit;
+mod cron;
+mod date;
+mod graph;
+mod interval_unit;
+mod kind;
+pub(crate) mod macro_use;
+mod name;
+mod offset;
+mod seed;
+mod template;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+pub use audit::Audit;
+pub use cron::Cron;
+pub use cron::CronError;
+pub use date::DateError;
+pub use date::DateExpr;
+pub use date::Moment;
+pub use date::Ttl;
+pub use graph::layers;
+pub use graph::topological;
+pub use interval_unit::IntervalUnit;
+pub use interval_unit::UnknownIntervalUnit;
+pub use kind::ModelKind;
+pub use kind::TimeColumn;
+pub use kind::TimePart;
+pub use name::ModelName;
+pub use offset::Offset;
+pub use seed::CsvSettings;
+pub use seed::Seed;
+pub use seed::SeedError;
+pub use seed::SeedRows;
+pub use template::Moment as TimeMoment;
+pub use template::RenderError;
+pub use template::RuntimeValues;
+pub use template::RuntimeVariable;
+pub use template::Template;
+pub use template::TimeForm;
+
+use crate::sql::Dialect;
+use crate::sql::TableName;
+
+/// A column with its type as written; the type is `None` where nobody said it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Column {
+    /// Normalised to the dialect's case.
+    pub name: String,
+    /// As written, in the model's dialect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data_type: Option<String>,
+}
+
+/// A model as declared, with everything resolved that does not need a warehouse or a clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Unique in a project.
+    pub name: ModelName,
+    /// How its table is filled.
+    pub kind: ModelKind,
+    /// Dialect of its query.
+    pub dialect: Dialect,
+    /// The query; `None` for seeds and external models.
+    pub query: Option<Template>,
+    /// What it is, for people.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Labels, lower case.
+    pub tags: BTreeSet<String>,
+    /// When it is due: five cron fields or `@daily` and its like, as written.
+    pub cron: String,
+    /// Length of one interval, as written; `None` means that the cron decides.
+    pub interval_unit: Option<String>,
+    /// First day, as written (may be relative); `None` means as early as its parents.
+    pub start: Option<String>,
+    /// Last day, as written; inclusive if a date.
+    pub end: Option<String>,
+    /// Keys that identify a row, each a list of columns.
+    pub grains: Vec<Vec<String>>,
+    /// Columns as declared; `None` means that the query decides.
+    pub columns: Option<Vec<Column>>,
+    /// What each column is, by column.
+    pub column_descriptions: BTreeMap<String, String>,
+    /// Checks, in the order declared.
+    pub audits: Vec<Audit>,
+    /// Everything that its query reads, and what `depends_on` adds; never itself.
+    pub depends_on: BTreeSet<ModelName>,
+    /// The catalog that names without one are in, when the engine has several; not part of the fingerprint.
+    #[serde(default)]
+    pub default_catalog: Option<String>,
+    /// Name of the project that declares it.
+    pub project: String,
+    /// Free text that makes a new version.
+    pub stamp: Option<String>,
+    /// Where it is declared, relative to the project folder.
+    pub file: String,
+}
+
+impl Model {
+    /// The model that `table`, as this model's SQL names it, would be.
+    pub fn resolve(&self, table: &TableName) -> ModelName {
+        let catalog = table
+            .catalog
+            .clone()
+            .filter(|catalog| Some(catalog) != self.default_catalog.as_ref());
+        ModelName::new(catalog, table.schema.clone(), table.name.clone())
+    }
+}

@@ -1,0 +1,395 @@
+//! Rows that come with the project as a CSV file.
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::Column;
+use crate::sql::quote_identifier;
+use crate::sql::quote_string;
+
+/// How a seed's CSV file is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvSettings {
+    /// Between the fields of a line; one ASCII character.
+    pub delimiter: char,
+    /// Around fields; one ASCII character.
+    pub quote: char,
+    /// Before a quote inside a field; `None` means that a quote is doubled.
+    pub escape: Option<char>,
+    /// Texts that mean NULL, besides those of `keep_default_na`.
+    pub na_values: Vec<String>,
+    /// Whether the empty field, `NULL`, `NA`, `nan` and their like mean NULL.
+    #[serde(default = "yes")]
+    pub keep_default_na: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What means NULL unless `keep_default_na` is off.
+///
+/// Source: the `na_values` of pandas' `read_csv`, which the reference reads seeds with.
+const DEFAULT_NA: [&str; 18] = [
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan",
+];
+
+impl Default for CsvSettings {
+    fn default() -> Self {
+        Self {
+            delimiter: ',',
+            quote: '"',
+            escape: None,
+            na_values: Vec::new(),
+            keep_default_na: true,
+        }
+    }
+}
+
+/// A CSV file of the project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seed {
+    /// Relative to the project folder.
+    pub path: String,
+    /// How the file is written.
+    pub csv: CsvSettings,
+    /// The file's columns in order, each with the BLAKE3 hash (hex) of its name and content.
+    pub column_hashes: Vec<(String, String)>,
+    /// The file's text. Not kept in the state: only a plan loads seeds, and it has the files.
+    #[serde(skip, default)]
+    pub text: String,
+}
+
+/// Why a seed's file gives no rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// A line that is no line of this CSV.
+    #[error("{message}")]
+    BadLine {
+        /// Line in the file, from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A declared column that the file lacks.
+    #[error("the file has no column `{0}`")]
+    MissingColumn(String),
+    /// A column that the file has twice.
+    #[error("the file has the column `{0}` twice")]
+    DuplicateColumn(String),
+    /// No header, or no text at all (a seed from the state has none).
+    #[error("the file is empty")]
+    Empty,
+}
+
+/// The rows of a seed: the header as written, and one value or NULL per column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedRows {
+    /// Names of the columns, as written.
+    pub columns: Vec<String>,
+    /// One value per column; `None` is NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+const ROWS_PER_STATEMENT: usize = 1000;
+
+impl Seed {
+    /// Reads `text`, the content of the file at `path`; `name_of` gives a column its name in the
+    /// dialect's case.
+    ///
+    /// Also returns each column's type: whole numbers are `BIGINT`, or `DOUBLE` if one is NULL;
+    /// other numbers `DOUBLE`; `true`/`false` without NULL `BOOLEAN`; all else `TEXT`.
+    ///
+    /// # Errors
+    /// [`SeedError`] says which line or column.
+    ///
+    /// Source: spec surface.md 5.1, type inference of pandas.
+    pub fn read(
+        path: String,
+        csv: CsvSettings,
+        text: &str,
+        name_of: &dyn Fn(&str) -> String,
+    ) -> Result<(Self, Vec<Column>), SeedError> {
+        let mut table = read_rows(text, &csv)?;
+        let mut names: Vec<String> = Vec::with_capacity(table.columns.len());
+        for column in &mut table.columns {
+            let name = name_of(column);
+            if names.contains(&name) {
+                return Err(SeedError::DuplicateColumn(name));
+            }
+            names.push(name);
+        }
+        let mut column_hashes = Vec::with_capacity(names.len());
+        let mut columns = Vec::with_capacity(names.len());
+        for (index, name) in names.into_iter().enumerate() {
+            let values = || table.rows.iter().map(|row| row[index].as_deref());
+            column_hashes.push((name.clone(), column_hash(&name, values())));
+            columns.push(Column {
+                name,
+                data_type: Some(infer(values()).to_owned()),
+            });
+        }
+        let seed = Self {
+            path,
+            csv,
+            column_hashes,
+            text: text.to_owned(),
+        };
+        Ok((seed, columns))
+    }
+
+    /// The rows of the file.
+    ///
+    /// # Errors
+    /// [`SeedError`] says which line.
+    pub fn rows(&self) -> Result<SeedRows, SeedError> {
+        read_rows(&self.text, &self.csv)
+    }
+
+    /// Queries that give the rows with `columns`, in that order and cast to their types: one for
+    /// every 1,000 rows, and one without rows for an empty seed. To be run as `INSERT INTO … <query>`.
+    ///
+    /// # Errors
+    /// [`SeedError::MissingColumn`] if the file lacks a column; otherwise as [`Self::rows`].
+    pub fn insert_values(&self, columns: &[Column]) -> Result<Vec<String>, SeedError> {
+        let table = self.rows()?;
+        let mut indexes = Vec::with_capacity(columns.len());
+        for column in columns {
+            // The names of `column_hashes` are the file's, in the dialect's case.
+            let index = self
+                .column_hashes
+                .iter()
+                .position(|(name, _)| *name == column.name);
+            indexes.push(index.ok_or_else(|| SeedError::MissingColumn(column.name.clone()))?);
+        }
+        let mut names = String::new();
+        let mut casts = String::new();
+        for (index, column) in columns.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            let name = quote_identifier(&column.name);
+            let _ = write!(names, "{separator}{name}");
+            match &column.data_type {
+                Some(data_type) => {
+                    let _ = write!(casts, "{separator}CAST({name} AS {data_type}) AS {name}");
+                }
+                None => {
+                    let _ = write!(casts, "{separator}{name}");
+                }
+            }
+        }
+        if table.rows.is_empty() {
+            let nulls = vec!["NULL"; columns.len()].join(", ");
+            let query = format!("SELECT {casts} FROM (VALUES ({nulls})) AS t({names}) WHERE 1 = 0");
+            return Ok(vec![query]);
+        }
+        let mut queries = Vec::new();
+        for rows in table.rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query = format!("SELECT {casts} FROM (VALUES\n");
+            for (number, row) in rows.iter().enumerate() {
+                query.push_str(if number == 0 { "  (" } else { ",\n  (" });
+                for (position, index) in indexes.iter().enumerate() {
+                    if position > 0 {
+                        query.push_str(", ");
+                    }
+                    match row.get(*index).and_then(Option::as_deref) {
+                        Some(value) => query.push_str(&quote_string(value)),
+                        None => query.push_str("NULL"),
+                    }
+                }
+                query.push(')');
+            }
+            let _ = write!(query, "\n) AS t({names})");
+            queries.push(query);
+        }
+        Ok(queries)
+    }
+}
+
+fn read_rows(text: &str, settings: &CsvSettings) -> Result<SeedRows, SeedError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let byte = |character: char| u8::try_from(character).unwrap_or(b',');
+    let mut builder = csv::ReaderBuilder::new();
+    builder
+        .delimiter(byte(settings.delimiter))
+        .quote(byte(settings.quote))
+        .has_headers(true);
+    if let Some(escape) = settings.escape {
+        builder.escape(Some(byte(escape))).double_quote(false);
+    }
+    let mut reader = builder.from_reader(text.as_bytes());
+    let headers = reader.headers().map_err(|error| bad_line(&error, text))?;
+    if headers.is_empty() || (headers.len() == 1 && headers[0].is_empty()) {
+        return Err(SeedError::Empty);
+    }
+    let columns: Vec<String> = headers.iter().map(str::to_owned).collect();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| bad_line(&error, text))?;
+        let values = record.iter().map(|field| {
+            let is_null = (settings.keep_default_na
+                && (DEFAULT_NA.contains(&field) || field == "null"))
+                || settings.na_values.iter().any(|na| na == field);
+            (!is_null).then(|| field.to_owned())
+        });
+        rows.push(values.collect());
+    }
+    Ok(SeedRows { columns, rows })
+}
+
+fn bad_line(error: &csv::Error, text: &str) -> SeedError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("the line has {len} fields, the header {expected_len}"),
+        _ => "the line is no CSV".to_owned(),
+    };
+    // The crate's line is that of the record's start, which may count the newline before it.
+    let line = usize::try_from(line).unwrap_or(usize::MAX);
+    let line = line.min(text.lines().count().max(1));
+    SeedError::BadLine { line, message }
+}
+
+/// Length-prefixed, so that no two different columns read the same.
+fn column_hash<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    add(name);
+    for value in values {
+        match value {
+            Some(text) => {
+                add("v");
+                add(text);
+            }
+            None => add("n"),
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn infer<'a>(values: impl Iterator<Item = Option<&'a str>>) -> &'static str {
+    let (mut whole, mut number, mut boolean) = (true, true, true);
+    let (mut nulls, mut some) = (false, false);
+    for value in values {
+        let Some(value) = value else {
+            nulls = true;
+            continue;
+        };
+        some = true;
+        let value = value.trim();
+        whole = whole && value.parse::<i64>().is_ok();
+        let looks_numeric = value.bytes().any(|byte| byte.is_ascii_digit());
+        number = number && looks_numeric && value.parse::<f64>().is_ok();
+        boolean = boolean
+            && matches!(
+                value,
+                "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
+            );
+        if !number && !boolean {
+            return "TEXT";
+        }
+    }
+    match (some, nulls) {
+        (true, false) if whole => "BIGINT",
+        (true, false) if boolean => "BOOLEAN",
+        (true, _) if number => "DOUBLE",
+        (true, _) => "TEXT",
+        // Nothing but NULL is a column of floats in the reference.
+        (false, true) => "DOUBLE",
+        (false, false) => "TEXT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(text: &str) -> Result<(Seed, Vec<Column>), SeedError> {
+        let lower = |name: &str| name.to_lowercase();
+        Seed::read(
+            "seeds/x.csv".to_owned(),
+            CsvSettings::default(),
+            text,
+            &lower,
+        )
+    }
+
+    fn types(text: &str) -> Vec<String> {
+        let (_, columns) = seed(text).unwrap();
+        columns
+            .into_iter()
+            .filter_map(|column| column.data_type)
+            .collect()
+    }
+
+    #[test]
+    fn types_are_those_of_the_reference() {
+        assert_eq!(
+            types("a,b,c,d,e,f\n1,1,1.5,true,x,\n2,,2,False,2024-01-01,\n"),
+            ["BIGINT", "DOUBLE", "DOUBLE", "BOOLEAN", "TEXT", "DOUBLE"]
+        );
+        assert_eq!(types("a\ntrue\n\"\"\n"), ["TEXT"]);
+    }
+
+    #[test]
+    fn rows_are_one_query_with_casts() {
+        let (seed, mut columns) = seed("Id,name\n1,O'Brien\n2,NULL\n").unwrap();
+        columns.reverse();
+        assert_eq!(
+            seed.insert_values(&columns).unwrap(),
+            [
+                "SELECT CAST(\"name\" AS TEXT) AS \"name\", CAST(\"id\" AS BIGINT) AS \"id\" FROM (VALUES\n  \
+              ('O''Brien', '1'),\n  (NULL, '2')\n) AS t(\"name\", \"id\")"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_thousand_rows_are_a_batch() {
+        let mut text = String::from("a\n");
+        for number in 0..2001 {
+            text.push_str(&format!("{number}\n"));
+        }
+        let (seed, columns) = seed(&text).unwrap();
+        assert_eq!(seed.insert_values(&columns).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_edit_changes_only_its_columns_hash() {
+        let (old, _) = seed("a,b\n1,2\n").unwrap();
+        let (new, _) = seed("a,b\n1,3\n").unwrap();
+        assert_eq!(old.column_hashes[0], new.column_hashes[0]);
+        assert_ne!(old.column_hashes[1], new.column_hashes[1]);
+        let (null, _) = seed("a,b\n1,\n").unwrap();
+        assert_ne!(null.column_hashes[1], new.column_hashes[1]);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let error = seed("a,b\n1,2\n3\n").unwrap_err();
+        assert_eq!(
+            error,
+            SeedError::BadLine {
+                line: 3,
+                message: "the line has 1 fields, the header 2".to_owned()
+            }
+        );
+        assert_eq!(seed("").unwrap_err(), SeedError::Empty);
+        assert_eq!(
+            seed("a,A\n1,2\n").unwrap_err(),
+            SeedError::DuplicateColumn("a".to_owned())
+        );
+        let (file, mut columns) = seed("a\n1\n").unwrap();
+        columns[0].name = "b".to_owned();
+        assert_eq!(
+            file.insert_values(&columns).unwrap_err(),
+            SeedError::MissingColumn("b".to_owned())
+        );
+    }
+}
