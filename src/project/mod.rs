@@ -1,0 +1,325 @@
+//! A folder of files becomes models and a configuration. A function of path→text pairs: no IO here.
+#![warn(missing_docs)]
+
+mod audits;
+mod block;
+mod builtin_audits;
+mod checks;
+mod comments;
+mod config;
+mod dependencies;
+mod external;
+mod files;
+mod header;
+mod kind;
+mod model_file;
+mod others;
+mod seeds;
+mod statements;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod value;
+mod variable;
+mod words;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+pub use config::AutoCategorize;
+pub use config::BotConfig;
+pub use config::BotMergeMethod;
+pub use config::CONFIG_FILES;
+pub use config::CategorizeMode;
+pub use config::Config;
+pub use config::Connection;
+pub use config::Gateway;
+pub use config::ModelDefaults;
+pub use config::PlanConfig;
+pub use config::User;
+pub use files::FileTree;
+pub use variable::Variable;
+
+use crate::diagnostic::Diagnostic;
+use crate::model::Model;
+use crate::model::ModelName;
+use crate::project::audits::AuditCall;
+use crate::project::audits::AuditDefinition;
+use crate::project::audits::Caller;
+use crate::project::block::SqlFile;
+use crate::project::model_file::Draft;
+use crate::project::value::Value;
+use crate::sql::tokens;
+
+/// What decides about loading besides the files.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The gateway to use; `None` means what the configuration says.
+    pub gateway: Option<String>,
+    /// Environment variables, for `env_var(…)` and `SIDING__…` overrides.
+    pub environment: BTreeMap<String, String>,
+    /// Login name, for `user()`.
+    pub user: String,
+}
+
+/// A loaded project. Partial when there were errors.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Name of the project; empty when the configuration gives none.
+    pub name: String,
+    /// The configuration.
+    pub config: Config,
+    /// Every enabled model, external ones included.
+    pub models: BTreeMap<ModelName, Arc<Model>>,
+}
+
+/// What reading a file needs to know about the project.
+pub(crate) struct Settings<'a> {
+    files: &'a FileTree,
+    config: &'a Config,
+    /// In the dialect's case.
+    default_catalog: Option<String>,
+    /// From `model_defaults`.
+    default_audits: Vec<AuditCall>,
+}
+
+/// The configuration alone, and everything that is wrong with it. `None` when it cannot be read.
+pub fn load_config(files: &FileTree, options: &LoadOptions) -> (Option<Config>, Vec<Diagnostic>) {
+    match config::find(files) {
+        Ok(file) => {
+            let (config, mut diagnostics) = config::read(files, file, options);
+            sort(&mut diagnostics);
+            (config, diagnostics)
+        }
+        Err(diagnostic) => (None, vec![*diagnostic]),
+    }
+}
+
+/// The project in `files`, and everything that is wrong with it, sorted by file and line.
+///
+/// A project with an error in its diagnostics is not fit to be planned.
+pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic>) {
+    let (config, mut diagnostics) = load_config(files, options);
+    let Some(config) = config else {
+        let config = Config::default();
+        let project = Project {
+            name: String::new(),
+            config,
+            models: BTreeMap::new(),
+        };
+        return (project, diagnostics);
+    };
+    let dialect = config.model_defaults.dialect;
+    let catalog = config.default_catalog();
+    let mut settings = Settings {
+        files,
+        config: &config,
+        default_catalog: catalog.map(|catalog| value::normalize(&catalog, dialect)),
+        default_audits: Vec::new(),
+    };
+    settings.default_audits = default_audits(&config, &mut diagnostics);
+
+    let ignored = |path: &str| {
+        let mut patterns = config.ignore_patterns.iter();
+        patterns.any(|pattern| files::matches(pattern, path))
+    };
+    let mut read = read_files(&settings, &ignored);
+    diagnostics.append(&mut read.diagnostics);
+    let has_models = !read.drafts.is_empty();
+    let project_audits = audits_by_name(read.audits, &mut diagnostics);
+    let drafts = checks::by_name(read.drafts, &mut diagnostics);
+    checks::cycles(&drafts, &mut diagnostics);
+
+    let finished: Vec<(Model, Vec<Diagnostic>)> = drafts
+        .into_par_iter()
+        .map(|(_, draft)| finish(draft, &settings, &project_audits))
+        .collect();
+    let mut models = BTreeMap::new();
+    for (model, mut found) in finished {
+        diagnostics.append(&mut found);
+        models.insert(model.name.clone(), Arc::new(model));
+    }
+    if !has_models && diagnostics.iter().all(|diagnostic| !diagnostic.is_error()) {
+        let diagnostic = Diagnostic::error("no-models", "the project has no models")
+            .help("Put `.sql` files with a MODEL block into `models/`, or run `siding init`.");
+        diagnostics.push(diagnostic);
+    }
+    sort(&mut diagnostics);
+    let project = Project {
+        name: config.project.clone(),
+        config,
+        models,
+    };
+    (project, diagnostics)
+}
+
+/// By file, line and column; the same thing is said once.
+fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| (d.line, d.column, d.span.start);
+        (&a.file, key(a), &a.message).cmp(&(&b.file, key(b), &b.message))
+    });
+    diagnostics.dedup();
+}
+
+#[derive(Default)]
+struct ReadFiles {
+    drafts: Vec<Draft>,
+    audits: Vec<AuditDefinition>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Every file of the project but the configuration, in parallel.
+fn read_files(settings: &Settings<'_>, ignored: &(dyn Fn(&str) -> bool + Sync)) -> ReadFiles {
+    let files = settings.files;
+    let mut all = ReadFiles::default();
+    for (path, reason) in files.unreadable() {
+        let folder = path.split('/').next().unwrap_or_default();
+        let is_ours = path.ends_with(".sql") || path.ends_with('/');
+        let read_by_us =
+            (matches!(folder, "models" | "audits") && is_ours) || is_external(files, path);
+        if read_by_us && !ignored(path) {
+            let what = if path.ends_with('/') {
+                "folder"
+            } else {
+                "file"
+            };
+            let message = format!("the {what} cannot be read: {reason}");
+            let diagnostic = Diagnostic::error("unreadable-file", message).in_file(path);
+            all.diagnostics.push(diagnostic);
+        }
+    }
+    let paths: Vec<(&str, &Arc<str>)> = files.iter().collect();
+    let read: Vec<ReadFiles> = paths
+        .into_par_iter()
+        .map(|(path, text)| read_file(path, text, settings, ignored))
+        .collect();
+    for mut file in read {
+        all.drafts.append(&mut file.drafts);
+        all.audits.append(&mut file.audits);
+        all.diagnostics.append(&mut file.diagnostics);
+    }
+    all
+}
+
+fn is_external(files: &FileTree, path: &str) -> bool {
+    let yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+    match path {
+        "external_models.yaml" => true,
+        // The old name counts only when the new one is not there.
+        "schema.yaml" => files.get("external_models.yaml").is_none(),
+        _ => yaml && path.starts_with("external_models/"),
+    }
+}
+
+fn read_file(
+    path: &str,
+    text: &Arc<str>,
+    settings: &Settings<'_>,
+    ignored: &(dyn Fn(&str) -> bool + Sync),
+) -> ReadFiles {
+    let mut read = ReadFiles::default();
+    if is_external(settings.files, path) {
+        (read.drafts, read.diagnostics) = external::read(path, text, settings);
+        return read;
+    }
+    let sql = path.ends_with(".sql");
+    let model = sql && path.starts_with("models/");
+    let audit = sql && path.starts_with("audits/");
+    if !model && !audit {
+        let diagnostic = others::check(path, text);
+        read.diagnostics
+            .extend(diagnostic.filter(|_| !ignored(path)));
+        return read;
+    }
+    if ignored(path) {
+        return read;
+    }
+    if model {
+        let file = model_file::read(path, text, settings);
+        read.drafts.extend(file.draft);
+        read.diagnostics = file.diagnostics;
+    } else {
+        let mut file = SqlFile::new(path, text, settings);
+        let statements = statements::split(file.text, &file.tokens);
+        read.audits = audits::read(&mut file, text, &statements, true);
+        read.diagnostics = file.diagnostics;
+    }
+    read
+}
+
+fn audits_by_name(
+    audits: Vec<AuditDefinition>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, AuditDefinition> {
+    let mut by_name: BTreeMap<String, AuditDefinition> = BTreeMap::new();
+    for audit in audits {
+        if let Some(first) = by_name.get(&audit.name) {
+            let message = format!(
+                "the audit `{}` is declared twice: here and in `{}`",
+                audit.name, first.file
+            );
+            let span = audit.name_span.clone();
+            let diagnostic = Diagnostic::error("duplicate-audit", message);
+            diagnostics.push(diagnostic.at(&audit.file, &audit.text, span));
+        } else {
+            by_name.insert(audit.name.clone(), audit);
+        }
+    }
+    by_name
+}
+
+fn default_audits(config: &Config, diagnostics: &mut Vec<Diagnostic>) -> Vec<AuditCall> {
+    let dialect = config.model_defaults.dialect;
+    let mut calls = Vec::new();
+    for text in &config.model_defaults.audits {
+        let tokens = tokens::tokenize(text, dialect);
+        let tokens: Vec<_> = tokens.into_iter().filter(|t| !t.is_trivia()).collect();
+        let value = Value {
+            text,
+            tokens: &tokens,
+            dialect,
+        };
+        match value.calls() {
+            Ok(found) => {
+                calls.extend(found.into_iter().map(|call| AuditCall { call, span: None }));
+            }
+            Err(_) => {
+                let message = format!("`{text}` in `model_defaults.audits` is no call of an audit");
+                let diagnostic = Diagnostic::error("wrong-value", message);
+                diagnostics.push(diagnostic.in_file(&config.file));
+            }
+        }
+    }
+    calls
+}
+
+/// The model with its audits.
+fn finish(
+    draft: Draft,
+    settings: &Settings<'_>,
+    project: &BTreeMap<String, AuditDefinition>,
+) -> (Model, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut model = draft.model;
+    let caller = Caller {
+        settings,
+        project,
+        inline: &draft.inline_audits,
+        dialect: model.dialect,
+        kind: model.kind.name(),
+        has_range: !model.kind.only_execution_time(),
+        file: &model.file,
+        text: &draft.text,
+    };
+    let audits = draft
+        .calls
+        .iter()
+        .filter_map(|call| caller.resolve(call, &mut diagnostics))
+        .collect();
+    model.audits = audits;
+    (model, diagnostics)
+}
