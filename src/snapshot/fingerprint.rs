@@ -1,0 +1,248 @@
+//! What makes a snapshot this version.
+//!
+//! | Input | Part |
+//! |---|---|
+//! | canonical query (comments, layout, case of keywords and unquoted names gone; `*` expanded where the parents' columns are known) | data |
+//! | kind; time column and its format; lookback | data |
+//! | seed: CSV settings, each column's name and content | data |
+//! | declared columns with their types | data |
+//! | dialect | data |
+//! | interval unit | data |
+//! | stamp | data |
+//! | text of the query as written | metadata |
+//! | description, owner, tags, column descriptions | metadata |
+//! | cron, start, end, batch size | metadata |
+//! | grains | metadata |
+//! | audits: name, arguments, query, blocking | metadata |
+//! | project name | metadata |
+//! | each parent's name, data and parents' data | parents' data |
+//! | each parent's name, metadata and parents' metadata | parents' metadata |
+//! | the model's own name, its file, `enabled`, `formatting`, `ignored_rules` | none |
+//!
+//! Every input is written with its length before it, so that no two inputs run into each other.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::model::Template;
+use crate::snapshot::Version;
+
+/// Four BLAKE3 hashes (hex) over a canonical, length-prefixed encoding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// What the model's own rows depend on.
+    pub data: String,
+    /// Everything else that the model declares.
+    pub metadata: String,
+    /// The data side of its parents, and theirs.
+    pub parent_data: String,
+    /// The metadata side of its parents, and theirs.
+    pub parent_metadata: String,
+}
+
+impl Fingerprint {
+    /// The fingerprint of `model`, whose query has this canonical form and interval unit, and whose parents
+    /// have these fingerprints (sorted by name).
+    pub fn new(
+        model: &Model,
+        canonical_query: Option<&str>,
+        interval_unit: &str,
+        parents: &[(&ModelName, &Self)],
+    ) -> Self {
+        let mut parent_data = Encoder::new("parent data");
+        let mut parent_metadata = Encoder::new("parent metadata");
+        for (name, parent) in parents {
+            let name = name.to_string();
+            parent_data
+                .text(&name)
+                .text(&parent.data)
+                .text(&parent.parent_data);
+            parent_metadata
+                .text(&name)
+                .text(&parent.metadata)
+                .text(&parent.parent_metadata);
+        }
+        Self {
+            data: data(model, canonical_query, interval_unit),
+            metadata: metadata(model),
+            parent_data: parent_data.finish(),
+            parent_metadata: parent_metadata.finish(),
+        }
+    }
+
+    /// Hex hash over all four parts: the identifier of a snapshot.
+    pub fn identifier(&self) -> String {
+        let mut encoder = Encoder::new("identifier");
+        encoder
+            .text(&self.data)
+            .text(&self.metadata)
+            .text(&self.parent_data)
+            .text(&self.parent_metadata);
+        encoder.finish()
+    }
+
+    /// The version that a table built from this fingerprint has: 64 bits of its data side, in hex.
+    pub fn version(&self) -> Version {
+        let mut encoder = Encoder::new("version");
+        encoder.text(&self.data).text(&self.parent_data);
+        let mut hash = encoder.finish();
+        hash.truncate(16);
+        Version(hash)
+    }
+
+    /// The version of a view over tables of these versions, the parents by name.
+    pub fn version_over<'a>(
+        &self,
+        parents: impl Iterator<Item = (&'a ModelName, &'a Version)>,
+    ) -> Version {
+        let mut encoder = Encoder::new("view");
+        encoder.text(&self.data).text(&self.parent_data);
+        for (name, version) in parents {
+            encoder.text(&name.to_string()).text(&version.0);
+        }
+        let mut hash = encoder.finish();
+        hash.truncate(16);
+        Version(hash)
+    }
+}
+
+fn data(model: &Model, canonical_query: Option<&str>, interval_unit: &str) -> String {
+    let mut encoder = Encoder::new("data");
+    encoder.text(model.kind.name());
+    match &model.kind {
+        ModelKind::IncrementalByTimeRange {
+            time_column,
+            lookback_intervals,
+            batch_size_intervals: _,
+        } => {
+            encoder
+                .text(&time_column.column)
+                .text(&time_column.format)
+                .number(u64::from(*lookback_intervals));
+        }
+        ModelKind::Seed(seed) => {
+            encoder.text(&format!("{:?}", seed.csv));
+            encoder.number(seed.column_hashes.len() as u64);
+            for (name, hash) in &seed.column_hashes {
+                encoder.text(name).text(hash);
+            }
+        }
+        ModelKind::View | ModelKind::Full | ModelKind::Embedded | ModelKind::External => {}
+    }
+    encoder.optional(canonical_query);
+    encoder
+        .text(&model.dialect.to_string())
+        .text(interval_unit)
+        .optional(model.stamp.as_deref());
+    match &model.columns {
+        None => encoder.number(0),
+        Some(columns) => {
+            encoder.number(columns.len() as u64 + 1);
+            for column in columns {
+                encoder
+                    .text(&column.name)
+                    .optional(column.data_type.as_deref());
+            }
+            &mut encoder
+        }
+    };
+    encoder.finish()
+}
+
+fn metadata(model: &Model) -> String {
+    let mut encoder = Encoder::new("metadata");
+    encoder.optional(model.query.as_ref().map(Template::text));
+    encoder
+        .optional(model.description.as_deref())
+        .optional(model.owner.as_deref())
+        .text(&model.project);
+    encoder.list(model.tags.iter().map(String::as_str));
+    encoder.list(
+        model
+            .column_descriptions
+            .iter()
+            .flat_map(|(column, text)| [column.as_str(), text.as_str()]),
+    );
+    encoder
+        .text(&model.cron)
+        .optional(model.start.as_deref())
+        .optional(model.end.as_deref());
+    if let ModelKind::IncrementalByTimeRange {
+        batch_size_intervals: Some(size),
+        ..
+    } = &model.kind
+    {
+        encoder.number(u64::from(size.get()));
+    }
+    encoder.number(model.grains.len() as u64);
+    for grain in &model.grains {
+        encoder.list(grain.iter().map(String::as_str));
+    }
+    encoder.text(&audits_key(model));
+    encoder.finish()
+}
+
+/// A hash over the audits alone: when only it differs, the audits must run on the rows that are there.
+pub fn audits_key(model: &Model) -> String {
+    let mut encoder = Encoder::new("audits");
+    encoder.number(model.audits.len() as u64);
+    for audit in &model.audits {
+        encoder
+            .text(&audit.name)
+            .text(audit.query.text())
+            .number(u64::from(audit.blocking));
+        encoder.list(
+            audit
+                .arguments
+                .iter()
+                .flat_map(|(name, value)| [name.as_str(), value.as_str()]),
+        );
+    }
+    encoder.finish()
+}
+
+/// Hashes values with their lengths.
+struct Encoder(blake3::Hasher);
+
+impl Encoder {
+    fn new(part: &str) -> Self {
+        let mut encoder = Self(blake3::Hasher::new());
+        encoder.text("siding 1").text(part);
+        encoder
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.0.update(&number.to_le_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len() as u64);
+        self.0.update(text.as_bytes());
+        self
+    }
+
+    fn optional(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            None => self.number(0),
+            Some(text) => self.number(1).text(text),
+        }
+    }
+
+    fn list<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
+        let mut count = 0;
+        for text in texts {
+            self.number(1).text(text);
+            count += 1;
+        }
+        self.number(0).number(count);
+    }
+
+    fn finish(&self) -> String {
+        let hash = self.0.finalize();
+        hex::encode(&hash.as_bytes()[..16])
+    }
+}

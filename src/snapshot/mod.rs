@@ -1,0 +1,122 @@
+//! A model at one version: what identifies it, which table it has, which intervals are filled.
+#![warn(missing_docs)]
+
+mod candidate;
+mod category;
+#[cfg(test)]
+mod conformance;
+mod fingerprint;
+mod interval;
+mod missing;
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+pub use candidate::Candidate;
+pub use candidate::candidates;
+pub use candidate::interval_unit;
+pub use candidate::parse;
+pub use category::ChangeCategory;
+pub use fingerprint::Fingerprint;
+pub use fingerprint::audits_key;
+pub use interval::Interval;
+pub use interval::Intervals;
+pub use missing::IntervalRequest;
+pub use missing::batches;
+pub use missing::missing_intervals;
+pub use missing::model_start;
+
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::sql::TableName;
+
+/// A snapshot's key: the model's name and the hash of its whole fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SnapshotId {
+    /// Whose snapshot.
+    pub name: ModelName,
+    /// Hex hash over all four parts of the fingerprint.
+    pub identifier: String,
+}
+
+/// Names the physical table of a snapshot; snapshots of one model may share one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub String);
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A model at one version. Never changes once it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its key.
+    pub id: SnapshotId,
+    /// What makes it this version.
+    pub fingerprint: Fingerprint,
+    /// Names its table.
+    pub version: Version,
+    /// What the change that made it meant, when it was first planned.
+    pub category: ChangeCategory,
+    /// The definition.
+    pub model: Arc<Model>,
+    /// Direct parents in the project at that time, sorted by name.
+    pub parents: Vec<SnapshotId>,
+    /// Output columns in order, as far as the query tells; `None` means unknown.
+    pub columns: Option<Vec<String>>,
+    /// When it was first planned.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Snapshot {
+    /// The object that holds its rows: a versioned table or view for what we build, the model's own
+    /// name for an external model, `None` for an embedded one.
+    pub fn table(&self) -> Option<TableName> {
+        let name = &self.id.name;
+        match self.model.kind {
+            ModelKind::Embedded => None,
+            ModelKind::External => Some(name.table_name()),
+            ModelKind::View
+            | ModelKind::Full
+            | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::Seed(_) => Some(physical_table(name, &self.version)),
+        }
+    }
+}
+
+/// `siding__<schema>.<schema>__<table>__<version>`, in the model's catalog.
+///
+/// Only letters, digits and `_` come through in the last part, as in the reference (engine.md 1.7); a hash of the
+/// name then keeps `"a b"` and `"a-b"` apart, whose versions may be the same.
+pub fn physical_table(name: &ModelName, version: &Version) -> TableName {
+    let clean = |text: &str| -> String {
+        text.chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '_' {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect()
+    };
+    let (schema, mut table) = (clean(name.schema()), clean(name.table()));
+    if table != name.table() {
+        let hash = blake3::hash(name.table().as_bytes());
+        table = format!("{table}_{}", hex::encode(&hash.as_bytes()[..4]));
+    }
+    TableName {
+        catalog: name.catalog().map(str::to_owned),
+        schema: Some(format!("siding__{}", name.schema())),
+        name: format!("{schema}__{table}__{version}"),
+    }
+}
