@@ -1,0 +1,390 @@
+//! Which intervals a plan or a run has to fill.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::environment::Environment;
+use crate::model::Cron;
+use crate::model::DateExpr;
+use crate::model::IntervalUnit;
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::model::Moment;
+use crate::plan::Current;
+use crate::plan::Draft;
+use crate::plan::PlanOptions;
+use crate::plan::Work;
+use crate::snapshot::Interval;
+use crate::snapshot::IntervalRequest;
+use crate::snapshot::Intervals;
+use crate::snapshot::Snapshot;
+use crate::snapshot::Version;
+use crate::snapshot::batches;
+use crate::snapshot::missing_intervals;
+use crate::snapshot::model_start;
+
+/// Where each model's history starts, by name; `order` lists parents first.
+///
+/// A model that nothing gives a start has begun where it was `first` filled: what it holds is never left behind.
+///
+/// Dates and crons that cannot be read have been reported when the project was loaded; here they count as absent.
+fn model_starts(
+    order: &[ModelName],
+    snapshots: &BTreeMap<ModelName, Snapshot>,
+    calendars: &Calendars,
+    first: &BTreeMap<&ModelName, DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> BTreeMap<ModelName, DateTime<Utc>> {
+    let mut starts: BTreeMap<ModelName, DateTime<Utc>> = BTreeMap::new();
+    for name in order {
+        let model = &snapshots[name].model;
+        let own = model
+            .start
+            .as_deref()
+            .and_then(|text| DateExpr::parse(text).ok());
+        let parents: Vec<_> = model
+            .depends_on
+            .iter()
+            .filter_map(|parent| starts.get(parent).copied())
+            .collect();
+        let start = model_start(own.as_ref(), parents, &calendars.of(model).cron, now);
+        let first = first.get(name).filter(|_| own.is_none());
+        starts.insert(name.clone(), first.map_or(start, |first| start.min(*first)));
+    }
+    starts
+}
+
+/// What a run of `environment` has to fill: everything that its crons call due, parents first.
+pub fn due(
+    order: &[ModelName],
+    snapshots: &BTreeMap<ModelName, Snapshot>,
+    environment: &Environment,
+    filled: &BTreeMap<(ModelName, Version), Intervals>,
+    range: &RunRange,
+) -> Vec<Work> {
+    let calendars = Calendars::of_all(snapshots);
+    let entries: BTreeMap<_, _> = environment
+        .snapshots
+        .iter()
+        .map(|entry| (&entry.id.name, entry))
+        .collect();
+    let first = entries.values().filter_map(|entry| {
+        let span = filled
+            .get(&(entry.id.name.clone(), entry.version.clone()))?
+            .span()?;
+        let model = &snapshots.get(&entry.id.name)?.model;
+        is_incremental(model).then_some((&entry.id.name, span.start()))
+    });
+    let first = first.collect();
+    let starts = model_starts(order, snapshots, &calendars, &first, range.execution_time);
+    let mut work = Vec::new();
+    for name in order {
+        let (Some(entry), Some(snapshot)) = (entries.get(name), snapshots.get(name)) else {
+            continue;
+        };
+        let Some(table) = entry
+            .table
+            .clone()
+            .filter(|_| !snapshot.model.kind.is_symbolic())
+        else {
+            continue;
+        };
+        let calendar = calendars.of(&snapshot.model);
+        let history = History {
+            model: &snapshot.model,
+            calendar,
+            start: starts[name],
+            asked_from: range.start.unwrap_or(Moment::instant(starts[name])),
+            asked_to: range.end.unwrap_or(Moment::instant(range.execution_time)),
+            execution_time: range.execution_time,
+            ignore_cron: range.ignore_cron,
+        };
+        let ranges = history.missing(filled.get(&(name.clone(), entry.version.clone())));
+        if !ranges.is_empty() {
+            let batches = statements(&snapshot.model, calendar, &ranges);
+            work.push(Work {
+                name: name.clone(),
+                version: entry.version.clone(),
+                table,
+                ranges,
+                batches,
+            });
+        }
+    }
+    work
+}
+
+fn is_incremental(model: &Model) -> bool {
+    matches!(model.kind, ModelKind::IncrementalByTimeRange { .. })
+}
+
+/// What part of time a run looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct RunRange {
+    /// First moment; `None` means each model's own start.
+    pub start: Option<Moment>,
+    /// Last moment; `None` means now.
+    pub end: Option<Moment>,
+    /// "Now".
+    pub execution_time: DateTime<Utc>,
+    /// Whether intervals that are over count as due before the cron fires.
+    pub ignore_cron: bool,
+}
+
+/// The times that matter to a plan.
+///
+/// A plan builds what is new; it does not catch up: no model goes beyond what production has filled of it,
+/// and models that production lacks stop where production as a whole does. Catching up is what a run is for.
+pub(super) struct Times<'a> {
+    options: &'a PlanOptions,
+    calendars: Calendars,
+    starts: BTreeMap<ModelName, DateTime<Utc>>,
+    /// Until when production's table of a model is filled.
+    ends: BTreeMap<&'a ModelName, DateTime<Utc>>,
+    default_end: DateTime<Utc>,
+}
+
+impl<'a> Times<'a> {
+    pub(super) fn new(draft: &Draft, current: &'a Current, options: &'a PlanOptions) -> Self {
+        let mut ends = BTreeMap::new();
+        let mut first = BTreeMap::new();
+        for entry in current.prod.iter().flat_map(|prod| &prod.snapshots) {
+            // What a view or a seed counts as filled says when it was made, not how far its rows go.
+            let stores_history = [&draft.snapshots, &draft.previous]
+                .into_iter()
+                .filter_map(|side| side.get(&entry.id.name))
+                .all(|snapshot| match snapshot.model.kind {
+                    ModelKind::Full | ModelKind::IncrementalByTimeRange { .. } => true,
+                    ModelKind::View
+                    | ModelKind::Seed(_)
+                    | ModelKind::Embedded
+                    | ModelKind::External => false,
+                });
+            let filled = current
+                .filled
+                .get(&(entry.id.name.clone(), entry.version.clone()));
+            if let Some(span) = filled.and_then(Intervals::span).filter(|_| stores_history) {
+                ends.insert(&entry.id.name, span.end());
+                let own = draft.snapshots.get(&entry.id.name);
+                if own.is_some_and(|snapshot| is_incremental(&snapshot.model)) {
+                    first.insert(&entry.id.name, span.start());
+                }
+            }
+        }
+        let default_end = ends
+            .values()
+            .max()
+            .copied()
+            .unwrap_or(options.execution_time);
+        let calendars = Calendars::of_all(&draft.snapshots);
+        Self {
+            starts: model_starts(
+                &draft.order,
+                &draft.snapshots,
+                &calendars,
+                &first,
+                options.execution_time,
+            ),
+            calendars,
+            default_end: default_end.min(options.execution_time),
+            ends,
+            options,
+        }
+    }
+
+    /// What is missing of `snapshot`, given what is filled.
+    pub(super) fn missing(&self, snapshot: &Snapshot, filled: Option<&Intervals>) -> Vec<Interval> {
+        let asked = match snapshot.model.kind {
+            ModelKind::IncrementalByTimeRange { .. } => (self.options.start, self.options.end),
+            // The others are built whole or not at all.
+            ModelKind::View
+            | ModelKind::Full
+            | ModelKind::Seed(_)
+            | ModelKind::Embedded
+            | ModelKind::External => (None, None),
+        };
+        self.history(snapshot, asked).missing(filled)
+    }
+
+    /// Whether the table holds the model's whole history once `missing` is filled.
+    pub(super) fn is_complete(
+        &self,
+        snapshot: &Snapshot,
+        filled: Option<&Intervals>,
+        missing: &[Interval],
+    ) -> bool {
+        if self.options.start.is_none() && self.options.end.is_none() {
+            return true;
+        }
+        let mut after = filled.cloned().unwrap_or_default();
+        for range in missing {
+            after.insert(*range);
+        }
+        self.history(snapshot, (None, None))
+            .missing(Some(&after))
+            .is_empty()
+    }
+
+    /// The statements that fill `ranges`.
+    pub(super) fn batches(&self, snapshot: &Snapshot, ranges: &[Interval]) -> Vec<Interval> {
+        statements(&snapshot.model, self.calendars.of(&snapshot.model), ranges)
+    }
+
+    fn history<'b>(
+        &'b self,
+        snapshot: &'b Snapshot,
+        asked: (Option<Moment>, Option<Moment>),
+    ) -> History<'b> {
+        let name = &snapshot.id.name;
+        let start = self.starts[name];
+        let end = self.ends.get(name).copied().unwrap_or(self.default_end);
+        History {
+            model: &snapshot.model,
+            calendar: self.calendars.of(&snapshot.model),
+            start,
+            asked_from: asked.0.unwrap_or(Moment::instant(start)),
+            asked_to: asked.1.unwrap_or(Moment::instant(end)),
+            execution_time: self.options.execution_time,
+            ignore_cron: false,
+        }
+    }
+}
+
+/// One model's history and which part of it is asked for.
+struct History<'a> {
+    model: &'a Model,
+    calendar: &'a Calendar,
+    start: DateTime<Utc>,
+    asked_from: Moment,
+    asked_to: Moment,
+    execution_time: DateTime<Utc>,
+    ignore_cron: bool,
+}
+
+impl History<'_> {
+    fn missing(&self, filled: Option<&Intervals>) -> Vec<Interval> {
+        let nothing = Intervals::default();
+        let filled = filled.unwrap_or(&nothing);
+        match self.model.kind {
+            ModelKind::Embedded | ModelKind::External => Vec::new(),
+            // Once they are there they stay right: a view reads what its parents have, a seed is its file.
+            ModelKind::View | ModelKind::Seed(_) if !filled.is_empty() => Vec::new(),
+            ModelKind::View | ModelKind::Seed(_) => {
+                let due = self.ask(&nothing, 0);
+                if due.is_empty() {
+                    self.last_interval()
+                } else {
+                    due
+                }
+            }
+            ModelKind::Full => {
+                // One statement builds the whole table, whatever part of it is missing.
+                let missing = self.ask(filled, 0);
+                let whole = self.ask(&nothing, 0);
+                if missing.is_empty() { missing } else { whole }
+            }
+            ModelKind::IncrementalByTimeRange {
+                lookback_intervals, ..
+            } => self.ask(filled, lookback_intervals),
+        }
+    }
+
+    /// The last interval that is over. What has no history is built even where no part of one is due.
+    fn last_interval(&self) -> Vec<Interval> {
+        let unit = self.calendar.unit;
+        let end = unit.floor(self.execution_time);
+        Interval::new(unit.prev(end), end).into_iter().collect()
+    }
+
+    fn ask(&self, filled: &Intervals, lookback_intervals: u32) -> Vec<Interval> {
+        missing_intervals(&IntervalRequest {
+            unit: self.calendar.unit,
+            cron: &self.calendar.cron,
+            model_start: self.start,
+            model_end: self
+                .model
+                .end
+                .as_deref()
+                .and_then(|text| DateExpr::parse(text).ok())
+                .map(|end| end.resolve(self.execution_time)),
+            start: self.asked_from,
+            end: self.asked_to,
+            execution_time: self.execution_time,
+            lookback_intervals,
+            ignore_cron: self.ignore_cron,
+            allow_partials: false,
+            filled,
+        })
+    }
+}
+
+/// The statements that fill `ranges`: one a batch for incremental models, one in all for the others.
+fn statements(model: &Model, calendar: &Calendar, ranges: &[Interval]) -> Vec<Interval> {
+    match model.kind {
+        ModelKind::IncrementalByTimeRange {
+            batch_size_intervals,
+            ..
+        } => batches(ranges, calendar.unit, batch_size_intervals),
+        ModelKind::View
+        | ModelKind::Full
+        | ModelKind::Seed(_)
+        | ModelKind::Embedded
+        | ModelKind::External => {
+            let first = ranges.first().map(|range| range.start());
+            let last = ranges.last().map(|range| range.end());
+            first
+                .zip(last)
+                .and_then(|(start, end)| Interval::new(start, end))
+                .into_iter()
+                .collect()
+        }
+    }
+}
+
+/// When a model is due, and how long its intervals are.
+struct Calendar {
+    cron: Cron,
+    unit: IntervalUnit,
+}
+
+/// The calendars of a project's models. Most models share a few, and reading a cron is not cheap.
+struct Calendars(BTreeMap<(String, Option<String>), Calendar>);
+
+impl Calendars {
+    fn of_all(snapshots: &BTreeMap<ModelName, Snapshot>) -> Self {
+        let mut calendars = BTreeMap::new();
+        for snapshot in snapshots.values() {
+            let model = &snapshot.model;
+            calendars
+                .entry((model.cron.clone(), model.interval_unit.clone()))
+                .or_insert_with(|| Calendar::new(model));
+        }
+        Self(calendars)
+    }
+
+    fn of(&self, model: &Model) -> &Calendar {
+        let key = (model.cron.clone(), model.interval_unit.clone());
+        self.0
+            .get(&key)
+            .expect("the calendars are those of all snapshots")
+    }
+}
+
+impl Calendar {
+    /// Loading has reported texts that cannot be read; here they count as `@daily`.
+    fn new(model: &Model) -> Self {
+        let cron = Cron::parse(&model.cron)
+            .unwrap_or_else(|_| Cron::parse("@daily").expect("`@daily` is a cron"));
+        let declared = model
+            .interval_unit
+            .as_deref()
+            .and_then(|text| text.parse().ok());
+        let unit = declared
+            .or_else(|| cron.interval_unit().ok())
+            .unwrap_or(IntervalUnit::Day);
+        Self { cron, unit }
+    }
+}

@@ -1,0 +1,176 @@
+//! A plan as people, programs and GitHub read it. Stable: `siding plan --format json` prints it.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::environment::PromotedSnapshot;
+use crate::model::ModelName;
+use crate::plan::Plan;
+use crate::plan::Work;
+use crate::snapshot::ChangeCategory;
+use crate::snapshot::Intervals;
+use crate::snapshot::Version;
+
+/// Version of the JSON forms in this module.
+pub const SUMMARY_VERSION: u32 = 1;
+
+/// What a plan would do, for one environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// [`SUMMARY_VERSION`].
+    pub version: u32,
+    /// The environment that it would change.
+    pub environment: String,
+    /// The environment that the project was compared with.
+    pub compared_with: String,
+    /// Same project, same state, same arguments: same id.
+    pub plan_id: String,
+    /// Whether no model runs: only views change.
+    pub virtual_update_only: bool,
+    /// Every model of the project and every removed one, sorted by name.
+    pub models: Vec<ModelSummary>,
+    /// What a user should know or fix.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl PlanSummary {
+    /// The models that differ, sorted by name.
+    pub fn changed(&self) -> impl Iterator<Item = &ModelSummary> {
+        self.models
+            .iter()
+            .filter(|model| model.change != ModelChange::Unchanged)
+    }
+
+    /// Whether nothing differs and nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        self.changed().next().is_none() && self.models.iter().all(|model| model.backfill.is_empty())
+    }
+}
+
+/// How a model differs from the environment compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelChange {
+    /// Only the project has it.
+    Added,
+    /// Only the environment has it.
+    Removed,
+    /// Its own definition differs.
+    Direct,
+    /// Only what it reads differs.
+    Indirect,
+    /// Nothing that rows depend on differs.
+    Metadata,
+    /// The same.
+    Unchanged,
+}
+
+/// Columns by how they differ, each list in the order of the query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnChanges {
+    /// Only in the new version.
+    pub added: Vec<String>,
+    /// Only in the old version.
+    pub removed: Vec<String>,
+    /// In both, computed differently.
+    pub changed: Vec<String>,
+}
+
+/// One model of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// The model's name.
+    pub name: String,
+    /// As in a `MODEL` block.
+    pub kind: String,
+    /// How it differs.
+    pub change: ModelChange,
+    /// What the change means; `None` when unchanged or removed.
+    pub category: Option<ChangeCategory>,
+    /// Why, one sentence each.
+    pub reasons: Vec<String>,
+    /// Which columns differ, as far as the queries tell.
+    pub columns: ColumnChanges,
+    /// The snapshot's identifier; of the old one when removed.
+    pub snapshot: String,
+    /// The physical table, dotted, without quotes; `None` for embedded models.
+    pub table: Option<String>,
+    /// Whether the physical version exists already, so that nothing is built for it.
+    pub reused: bool,
+    /// Missing intervals that the plan would fill, merged, earliest first: `[start, end)` in UTC.
+    pub backfill: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    /// How many statements fill them.
+    pub batches: u32,
+    /// Unified text diff of the definition; shown on terminals, not part of the JSON.
+    #[serde(skip, default)]
+    pub diff: Option<String>,
+}
+
+impl PlanSummary {
+    /// How people, programs and GitHub read `plan`.
+    pub fn new(
+        plan: &Plan,
+        filled: &BTreeMap<(ModelName, Version), Intervals>,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Self {
+        let work: BTreeMap<&ModelName, &Work> =
+            plan.work.iter().map(|work| (&work.name, work)).collect();
+        let targets: BTreeMap<&ModelName, &PromotedSnapshot> = plan
+            .promoted
+            .snapshots
+            .iter()
+            .map(|entry| (&entry.id.name, entry))
+            .collect();
+        let models = plan.draft.changes.iter().map(|(name, change)| {
+            let snapshot = plan
+                .draft
+                .snapshots
+                .get(name)
+                .or_else(|| plan.draft.previous.get(name));
+            let snapshot = snapshot.expect("a change is of one side or the other");
+            let target = targets.get(name);
+            let work = work.get(name);
+            let has_rows = target.is_some_and(|target| {
+                let key = (name.clone(), target.version.clone());
+                filled.get(&key).is_some_and(|filled| !filled.is_empty())
+            });
+            ModelSummary {
+                name: name.to_string(),
+                kind: snapshot.model.kind.name().to_owned(),
+                change: change.change,
+                category: change.category,
+                reasons: change.reasons.clone(),
+                columns: change.columns.clone(),
+                snapshot: snapshot.id.identifier.clone(),
+                table: target
+                    .map_or_else(|| snapshot.table(), |target| target.table.clone())
+                    .map(|table| table.plain()),
+                reused: target.is_some()
+                    && (snapshot.model.kind.is_symbolic() || (has_rows && work.is_none())),
+                backfill: work
+                    .iter()
+                    .flat_map(|work| &work.ranges)
+                    .map(|range| (range.start(), range.end()))
+                    .collect(),
+                batches: work.map_or(0, |work| {
+                    u32::try_from(work.batches.len()).unwrap_or(u32::MAX)
+                }),
+                diff: change.diff.clone(),
+            }
+        });
+        Self {
+            version: SUMMARY_VERSION,
+            environment: plan.promoted.name.to_string(),
+            compared_with: plan.draft.compared_with.to_string(),
+            plan_id: plan.id.clone(),
+            virtual_update_only: plan.work.is_empty() && !plan.is_empty(),
+            models: models.collect(),
+            diagnostics,
+        }
+    }
+}
