@@ -1,0 +1,191 @@
+//! What everything above needs from a warehouse.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::engine::EngineError;
+use crate::engine::Rows;
+use crate::sql::Dialect;
+use crate::sql::TableName;
+use crate::sql::quote_identifier;
+use crate::sql::quote_string;
+
+/// A column as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineColumn {
+    /// As stored.
+    pub name: String,
+    /// In the engine's own words, such as `DECIMAL(18,3)`.
+    pub data_type: String,
+}
+
+/// What a name of the warehouse stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// Holds rows.
+    Table,
+    /// Holds a query.
+    View,
+}
+
+/// A table or view that exists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EngineObject {
+    /// Its name; without a catalog if that is the default one.
+    pub table: TableName,
+    /// What it is.
+    pub kind: ObjectKind,
+}
+
+/// What the scheduler needs from a warehouse, and nothing more.
+///
+/// Every method that takes SQL takes exactly one statement; more than one is an error and none of
+/// them runs. Dropping a future that is not done interrupts its statement.
+#[async_trait]
+pub trait EngineAdapter: Send + Sync {
+    /// The dialect that statements are written in.
+    fn dialect(&self) -> Dialect;
+
+    /// The catalog of names that name none; `None` where the engine has no catalogs.
+    fn default_catalog(&self) -> Option<String>;
+
+    /// How many transactions may do work at once. Callers keep to it; nothing here waits for it.
+    fn concurrency(&self) -> usize;
+
+    /// Whether `CREATE` and `DROP` inside a transaction are invisible until its commit.
+    fn supports_transactional_ddl(&self) -> bool;
+
+    /// Runs one statement by itself and returns the number of rows that it wrote.
+    async fn execute(&self, sql: &str) -> Result<u64, EngineError>;
+
+    /// Runs one statement by itself and returns its rows.
+    async fn query(&self, sql: &str) -> Result<Rows, EngineError>;
+
+    /// Opens a transaction that sees what is committed now.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, EngineError>;
+
+    /// The columns of a table or view in order; `None` if there is no such object.
+    async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError>;
+
+    /// The tables and views in `schemas` of the default catalog, sorted. Unknown schemas hold none.
+    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError>;
+
+    /// The columns that `query` would give. Runs nothing: an error means that the engine refuses it.
+    async fn validate(&self, query: &str) -> Result<Vec<EngineColumn>, EngineError>;
+
+    /// Stops what runs now on any connection of this adapter; those statements end in
+    /// [`EngineError::Interrupted`]. What starts later is not affected.
+    fn interrupt(&self);
+
+    /// Makes a schema unless it exists.
+    fn create_schema(&self, catalog: Option<&str>, schema: &str) -> String {
+        let mut name = quote_identifier(schema);
+        if let Some(catalog) = catalog {
+            name = format!("{}.{name}", quote_identifier(catalog));
+        }
+        format!("CREATE SCHEMA IF NOT EXISTS {name}")
+    }
+
+    /// Makes a view or points an existing one at `query`. Fails if a table has the name.
+    fn create_or_replace_view(&self, view: &TableName, query: &str) -> Vec<String> {
+        vec![format!("CREATE OR REPLACE VIEW {view} AS {query}")]
+    }
+
+    /// Fills a table with exactly the rows of `query`, with its columns. Fails if a view has the name.
+    fn create_or_replace_table_as(&self, table: &TableName, query: &str) -> Vec<String> {
+        vec![format!("CREATE OR REPLACE TABLE {table} AS {query}")]
+    }
+
+    /// Makes a table with the rows of `query`, unless a table has the name.
+    fn create_table_as_if_absent(&self, table: &TableName, query: &str) -> String {
+        format!("CREATE TABLE IF NOT EXISTS {table} AS {query}")
+    }
+
+    /// Makes an empty table with these columns, unless a table has the name.
+    fn create_table_if_absent(&self, table: &TableName, columns: &[EngineColumn]) -> String {
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} {}", quote_identifier(&column.name), column.data_type))
+            .collect();
+        format!(
+            "CREATE TABLE IF NOT EXISTS {table} ({})",
+            columns.join(", ")
+        )
+    }
+
+    /// Adds the rows of `query`, whose columns are `columns` in that order.
+    fn insert(&self, table: &TableName, columns: &[String], query: &str) -> String {
+        let columns: Vec<String> = columns.iter().map(|name| quote_identifier(name)).collect();
+        format!("INSERT INTO {table} ({}) {query}", columns.join(", "))
+    }
+
+    /// Removes the rows with `start <= column < end`; both ends are SQL expressions.
+    fn delete_range(&self, table: &TableName, column: &str, start: &str, end: &str) -> String {
+        let column = quote_identifier(column);
+        format!("DELETE FROM {table} WHERE {column} >= {start} AND {column} < {end}")
+    }
+
+    /// Removes a table if it exists. Never takes what depends on it along.
+    fn drop_table(&self, table: &TableName) -> String {
+        format!("DROP TABLE IF EXISTS {table}")
+    }
+
+    /// Removes a view if it exists. Never takes what depends on it along.
+    fn drop_view(&self, view: &TableName) -> String {
+        format!("DROP VIEW IF EXISTS {view}")
+    }
+
+    /// Describes an object and its columns to whoever browses the warehouse.
+    fn comments(
+        &self,
+        object: &EngineObject,
+        description: Option<&str>,
+        columns: &BTreeMap<String, String>,
+    ) -> Vec<String> {
+        let kind = match object.kind {
+            ObjectKind::Table => "TABLE",
+            ObjectKind::View => "VIEW",
+        };
+        let table = &object.table;
+        let whole = description
+            .map(|text| format!("COMMENT ON {kind} {table} IS {}", quote_string(text)))
+            .into_iter();
+        let parts = columns.iter().map(|(column, text)| {
+            format!(
+                "COMMENT ON COLUMN {table}.{} IS {}",
+                quote_identifier(column),
+                quote_string(text)
+            )
+        });
+        whole.chain(parts).collect()
+    }
+}
+
+/// Statements that take effect together or not at all.
+///
+/// Dropping it without [`commit`](Self::commit) rolls it back. After a failed statement only
+/// [`rollback`](Self::rollback) makes sense.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Runs one statement and returns the number of rows that it wrote.
+    async fn execute(&mut self, sql: &str) -> Result<u64, EngineError>;
+
+    /// Runs statements in order, up to the first that fails; faster than one by one where there are
+    /// many, such as the views of a switch.
+    async fn execute_all(&mut self, statements: &[String]) -> Result<(), EngineError> {
+        for sql in statements {
+            self.execute(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement and returns its rows; sees what this transaction wrote.
+    async fn query(&mut self, sql: &str) -> Result<Rows, EngineError>;
+
+    /// Makes everything visible at once. An error means that nothing became visible.
+    async fn commit(self: Box<Self>) -> Result<(), EngineError>;
+
+    /// Takes everything back.
+    async fn rollback(self: Box<Self>) -> Result<(), EngineError>;
+}

@@ -1,0 +1,238 @@
+//! DuckDB inside this process.
+
+mod instance;
+mod open;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::engine::EngineAdapter;
+use crate::engine::EngineColumn;
+use crate::engine::EngineError;
+use crate::engine::EngineObject;
+use crate::engine::ObjectKind;
+use crate::engine::Rows;
+use crate::engine::Transaction;
+use crate::engine::statement::is_single;
+use crate::sql::Dialect;
+use crate::sql::TableName;
+use crate::sql::quote_string;
+
+use instance::Instance;
+use instance::Lease;
+use transaction::DuckDbTransaction;
+
+/// Where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DuckDbDatabase {
+    /// Gone with the last connection.
+    Memory,
+    /// One file; made if it is missing, in a folder that exists.
+    File(PathBuf),
+}
+
+/// How to open a DuckDB database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuckDbConfig {
+    /// Where the rows are.
+    pub database: DuckDbDatabase,
+    /// How many transactions may do work at once.
+    pub concurrency: NonZeroUsize,
+    /// Opens an existing file and writes nothing.
+    pub read_only: bool,
+    /// Folder that relative file names in SQL start from; `None` means where the process runs.
+    /// A sandbox judges a relative name by where the process runs, so there it must run in this folder.
+    pub file_root: Option<PathBuf>,
+    /// Most threads of the whole database; `None` means one per core.
+    pub threads: Option<NonZeroUsize>,
+    /// Most memory, such as `2GB`; `None` means 80 % of the machine's.
+    pub memory_limit: Option<String>,
+    /// What SQL may not reach; `None` lets it read and write every file that the process can.
+    pub sandbox: Option<Sandbox>,
+}
+
+/// Keeps SQL inside: no network, no extensions, no files but those below some folders.
+///
+/// DuckDB also lets SQL write below the allowed folders and attach the database's own file again,
+/// so what must stay as it is needs `read_only` and the rights of the operating system besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Folders whose files SQL may open.
+    pub allowed_directories: Vec<PathBuf>,
+}
+
+impl DuckDbConfig {
+    /// The database with one transaction at a time and no further settings.
+    pub fn new(database: DuckDbDatabase) -> Self {
+        Self {
+            database,
+            concurrency: NonZeroUsize::MIN,
+            read_only: false,
+            file_root: None,
+            threads: None,
+            memory_limit: None,
+            sandbox: None,
+        }
+    }
+}
+
+/// Opens the database, or joins it if this process has it open already.
+pub(super) async fn open(config: DuckDbConfig) -> Result<DuckDb, EngineError> {
+    let concurrency = config.concurrency.get();
+    let instance = tokio::task::spawn_blocking(move || open::open(config))
+        .await
+        .map_err(|panic| EngineError::Closed {
+            message: panic.to_string(),
+        })??;
+    Ok(DuckDb {
+        instance,
+        concurrency,
+    })
+}
+
+/// An open DuckDB database. Connections are made as they are needed and kept.
+pub(super) struct DuckDb {
+    instance: Arc<Instance>,
+    concurrency: usize,
+}
+
+impl DuckDb {
+    /// `catalog = … AND schema = … AND name = …` over the columns of `information_schema`.
+    fn is_table(&self, table: &TableName) -> String {
+        let catalog = table
+            .catalog
+            .as_deref()
+            .unwrap_or(self.instance.default_catalog());
+        let schema = table.schema.as_deref().unwrap_or("main");
+        // Names are the same in any case, as everywhere in DuckDB.
+        format!(
+            "lower(table_catalog) = lower({}) AND lower(table_schema) = lower({}) AND lower(table_name) = lower({})",
+            quote_string(catalog),
+            quote_string(schema),
+            quote_string(&table.name),
+        )
+    }
+}
+
+#[async_trait]
+impl EngineAdapter for DuckDb {
+    fn dialect(&self) -> Dialect {
+        Dialect::DuckDb
+    }
+
+    fn default_catalog(&self) -> Option<String> {
+        Some(self.instance.default_catalog().to_owned())
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    fn supports_transactional_ddl(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, sql: &str) -> Result<u64, EngineError> {
+        let lease = Lease::take(&self.instance)?;
+        let (_lease, written) = lease.run(sql, instance::execute).await?;
+        written
+    }
+
+    async fn query(&self, sql: &str) -> Result<Rows, EngineError> {
+        let lease = Lease::take(&self.instance)?;
+        let (_lease, rows) = lease.run(sql, instance::query).await?;
+        rows
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, EngineError> {
+        let lease = Lease::take(&self.instance)?;
+        Ok(Box::new(DuckDbTransaction::begin(lease).await?))
+    }
+
+    async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError> {
+        let rows = self
+            .query(&format!(
+                "SELECT column_name, data_type FROM information_schema.columns
+                 WHERE {} ORDER BY ordinal_position",
+                self.is_table(table)
+            ))
+            .await?;
+        let columns = engine_columns(&rows, "column_name", "data_type")?;
+        Ok((!columns.is_empty()).then_some(columns))
+    }
+
+    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError> {
+        if schemas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let schemas: Vec<String> = schemas
+            .iter()
+            .map(|schema| format!("lower({})", quote_string(schema)))
+            .collect();
+        let rows = self
+            .query(&format!(
+                "SELECT table_schema, table_name, table_type FROM information_schema.tables
+                 WHERE table_catalog = {} AND lower(table_schema) IN ({})",
+                quote_string(self.instance.default_catalog()),
+                schemas.join(", ")
+            ))
+            .await?;
+        let schemas = rows.strings("table_schema")?;
+        let names = rows.strings("table_name")?;
+        let kinds = rows.strings("table_type")?;
+        let mut objects: Vec<EngineObject> = schemas
+            .into_iter()
+            .zip(names)
+            .zip(kinds)
+            .map(|((schema, name), kind)| EngineObject {
+                table: TableName {
+                    catalog: None,
+                    schema,
+                    name: name.unwrap_or_default(),
+                },
+                kind: match kind.as_deref() {
+                    Some("VIEW") => ObjectKind::View,
+                    _ => ObjectKind::Table,
+                },
+            })
+            .collect();
+        objects.sort();
+        Ok(objects)
+    }
+
+    async fn validate(&self, query: &str) -> Result<Vec<EngineColumn>, EngineError> {
+        if !is_single(query) {
+            return Err(EngineError::more_than_one(query));
+        }
+        let query = query.trim().trim_end_matches(';');
+        // The line break ends a comment that the query may end in.
+        let lease = Lease::take(&self.instance)?;
+        let sql = format!("DESCRIBE SELECT * FROM (\n{query}\n)");
+        let (_lease, rows) = lease.run(&sql, instance::query).await?;
+        engine_columns(&rows?, "column_name", "column_type")
+    }
+
+    fn interrupt(&self) {
+        self.instance.interrupt();
+    }
+}
+
+fn engine_columns(
+    rows: &Rows,
+    name: &str,
+    data_type: &str,
+) -> Result<Vec<EngineColumn>, EngineError> {
+    let names = rows.strings(name)?.into_iter().flatten();
+    let types = rows.strings(data_type)?.into_iter().flatten();
+    Ok(names
+        .zip(types)
+        .map(|(name, data_type)| EngineColumn { name, data_type })
+        .collect())
+}

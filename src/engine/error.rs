@@ -1,0 +1,128 @@
+//! Why a warehouse did not do what it was asked.
+
+/// Most characters of a statement that an error repeats.
+const STATEMENT_CHARACTERS: usize = 2_000;
+
+/// Why a warehouse did not do what it was asked. `message` is the engine's own text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Another process has the database open.
+    #[error(
+        "database `{database}` is in use by {}",
+        holder.as_deref().unwrap_or("another process")
+    )]
+    Locked {
+        /// The file.
+        database: String,
+        /// The other process, as far as the engine tells: its program and id.
+        holder: Option<String>,
+    },
+    /// The database cannot be opened.
+    #[error("database `{database}` cannot be opened: {message}")]
+    Connect {
+        /// Which one.
+        database: String,
+        /// Why.
+        message: String,
+    },
+    /// The engine refused a statement.
+    #[error("{message}\nin the statement: {sql}")]
+    Statement {
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+        /// Why not.
+        message: String,
+    },
+    /// A statement names a table, view or schema that does not exist.
+    #[error("{message}\nin the statement: {sql}")]
+    MissingObject {
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+        /// What is missing.
+        message: String,
+    },
+    /// Another transaction changed the same thing first; the whole transaction may be tried again.
+    #[error("another transaction changed the same object: {message}\nin the statement: {sql}")]
+    Conflict {
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+        /// Which object.
+        message: String,
+    },
+    /// Somebody stopped the statement.
+    #[error("the statement was interrupted: {sql}")]
+    Interrupted {
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+    },
+    /// The connection is of no use any more.
+    #[error("the connection is closed: {message}")]
+    Closed {
+        /// Why.
+        message: String,
+    },
+    /// The rows that came back are not what the question asks for.
+    #[error("unexpected answer: {0}")]
+    Answer(String),
+}
+
+impl EngineError {
+    /// For text that is not exactly one statement.
+    pub(super) fn more_than_one(sql: &str) -> Self {
+        Self::Statement {
+            sql: excerpt(sql),
+            message: "not exactly one statement".to_owned(),
+        }
+    }
+
+    /// Whether the same transaction, tried again from its start, may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Conflict { .. } => true,
+            Self::Locked { .. }
+            | Self::Connect { .. }
+            | Self::Statement { .. }
+            | Self::MissingObject { .. }
+            | Self::Interrupted { .. }
+            | Self::Closed { .. }
+            | Self::Answer(_) => false,
+        }
+    }
+
+    /// What the user can do about it, as a sentence.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked { .. } => Some(
+                "Close that process or wait until it has ended: only one process can have a DuckDB file open for writing.",
+            ),
+            Self::Connect { .. }
+            | Self::Statement { .. }
+            | Self::MissingObject { .. }
+            | Self::Conflict { .. }
+            | Self::Interrupted { .. }
+            | Self::Closed { .. }
+            | Self::Answer(_) => None,
+        }
+    }
+}
+
+/// `sql` as an error shows it.
+pub(super) fn excerpt(sql: &str) -> String {
+    let sql = sql.trim();
+    match sql.char_indices().nth(STATEMENT_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &sql[..end]),
+        None => sql.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_statement_is_cut_between_characters() {
+        let shown = excerpt(&"é".repeat(STATEMENT_CHARACTERS + 1));
+        assert_eq!(shown.chars().count(), STATEMENT_CHARACTERS + 1);
+        assert!(shown.ends_with('…'));
+    }
+}
