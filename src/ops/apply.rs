@@ -1,0 +1,345 @@
+//! Apply a plan: fill, audit, record, switch.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::environment::PromotedSnapshot;
+use crate::environment::view_name;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::ops::Planned;
+use crate::plan::Plan;
+use crate::plan::Work;
+use crate::scheduler;
+use crate::scheduler::Progress;
+use crate::scheduler::Reporter;
+use crate::scheduler::Scope;
+use crate::scheduler::Switched;
+use crate::snapshot::Intervals;
+use crate::snapshot::Snapshot;
+use crate::sql::TableName;
+use crate::state::PhysicalObject;
+use crate::state::PhysicalObjectKind;
+use crate::state::PromoteError;
+use crate::state::StateStore;
+
+/// What applying a plan did.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Models that were executed, in the order they finished.
+    pub executed: Vec<ModelName>,
+    /// Audits that found rows but do not block, one sentence each.
+    pub warnings: Vec<String>,
+    /// The switch; `None` when no view and no record changed.
+    pub switched: Option<Switched>,
+}
+
+/// Why a plan was not applied. Nothing that readers see has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Somebody else changed the environment after this plan was made.
+    #[error(
+        "`{environment}` was changed by another plan{} after this one was made; plan again",
+        by.as_ref().map_or_else(String::new, |by| format!(" (by {by})"))
+    )]
+    Conflict {
+        /// Which environment.
+        environment: String,
+        /// Who, if known.
+        by: Option<String>,
+    },
+    /// A model failed; the tables that were filled stay and are used again.
+    #[error("{}", failures(failed, skipped))]
+    Failed {
+        /// Models with the cause.
+        failed: Vec<(ModelName, anyhow::Error)>,
+        /// Models that were not tried, with the failed model that they read.
+        skipped: Vec<(ModelName, ModelName)>,
+    },
+    /// The state or the engine did not answer.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+fn failures(failed: &[(ModelName, anyhow::Error)], skipped: &[(ModelName, ModelName)]) -> String {
+    let mut lines: Vec<String> = failed
+        .iter()
+        .map(|(name, error)| format!("`{name}` failed: {error:#}"))
+        .collect();
+    lines.extend(
+        skipped
+            .iter()
+            .map(|(name, because)| format!("`{name}` was skipped, because `{because}` failed")),
+    );
+    lines.join("\n")
+}
+
+/// Makes the environment match the plan.
+///
+/// In this order, each step repeatable: snapshots are stored; tables are written down and filled; the
+/// environment's record is replaced, if nobody else did so meanwhile; views are switched in one
+/// transaction; the record is marked done. A kill in between leaves readers with all of the old or
+/// all of the new, and the next plan or run of the environment finishes.
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn apply(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
+    let plan = &planned.plan;
+    if plan.is_empty() {
+        return Ok(Applied::default());
+    }
+    check_current(plan, state).await?;
+    check_views(plan, state).await?;
+    check_tables(plan, engine).await?;
+    let new: Vec<Snapshot> = plan
+        .draft
+        .new
+        .iter()
+        .map(|name| plan.draft.snapshots[name].clone())
+        .collect();
+    state
+        .store_snapshots(&new, now)
+        .await
+        .context("storing the snapshots")?;
+
+    let entries: BTreeMap<ModelName, PromotedSnapshot> = plan
+        .promoted
+        .snapshots
+        .iter()
+        .map(|entry| (entry.id.name.clone(), entry.clone()))
+        .collect();
+    let scope = Scope {
+        snapshots: &plan.draft.snapshots,
+        entries: &entries,
+        execution_time: plan.execution_time,
+    };
+    prepare_tables(&plan.work, &plan.draft.snapshots, engine, state, now).await?;
+    let outcome = scheduler::fill(engine, state, &scope, &plan.work, now, report).await;
+    if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
+        return Err(ApplyError::Failed {
+            failed: outcome.failed,
+            skipped: outcome.skipped,
+        });
+    }
+    let mut warnings = outcome.warnings;
+    warnings.extend(audit_only(planned, engine, &scope, report).await?);
+
+    let mut applied = Applied {
+        executed: outcome.filled,
+        warnings,
+        switched: None,
+    };
+    // A record that has or had an end is written again: its time starts anew.
+    let unchanged_record = planned.current.target.as_ref().is_some_and(|target| {
+        target.snapshots == plan.promoted.snapshots && target.expires_at.is_none()
+    });
+    if unchanged_record
+        && !plan.unfinished
+        && plan.views.create.is_empty()
+        && plan.views.drop.is_empty()
+    {
+        // Whoever plans an environment still needs it.
+        if let Some(expires_at) = plan.promoted.expires_at {
+            let extended = state.expire(&plan.promoted.name, expires_at).await;
+            extended.context("extending the environment's time to live")?;
+        }
+        return Ok(applied);
+    }
+    state
+        .promote(&plan.promoted, plan.promoted.previous_plan_id.as_deref())
+        .await
+        .map_err(conflict(plan))?;
+    applied.switched = Some(scheduler::switch(engine, &plan.views, report).await?);
+    state
+        .finalize(&plan.promoted.name, &plan.id, now)
+        .await
+        .context("recording that the views are switched")?;
+    Ok(applied)
+}
+
+/// Fails early when the environment is no longer what the plan was made from; the switch checks again.
+async fn check_current(plan: &Plan, state: &StateStore) -> Result<(), ApplyError> {
+    let found = state
+        .environment(&plan.promoted.name)
+        .await
+        .context("reading the environment")?;
+    if found.as_ref().map(|found| &found.plan_id) == plan.promoted.previous_plan_id.as_ref() {
+        return Ok(());
+    }
+    Err(ApplyError::Conflict {
+        environment: plan.promoted.name.to_string(),
+        by: found.map(|found| found.promoted_by),
+    })
+}
+
+/// Fails when a view would take the place of another environment's: `sales__dev.orders` may be a model of
+/// production, and is what `dev` shows of `sales.orders`.
+async fn check_views(plan: &Plan, state: &StateStore) -> anyhow::Result<()> {
+    let own = &plan.promoted.name;
+    let wanted: BTreeSet<&TableName> = plan.views.create.iter().map(|(view, _)| view).collect();
+    let others = state
+        .environments()
+        .await
+        .context("reading the environments")?;
+    for other in others.iter().filter(|other| other.name != *own) {
+        let mut shown = other.snapshots.iter().filter(|entry| entry.view);
+        let taken = shown.find_map(|entry| {
+            let view = view_name(&entry.id.name, &other.name);
+            wanted.contains(&view).then_some(view)
+        });
+        if let Some(view) = taken {
+            anyhow::bail!(
+                "the view `{}` of `{own}` is one of `{}` already; choose another name for the environment or the model",
+                view.plain(),
+                other.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Fails early when the warehouse lacks a table that the state says is filled.
+async fn check_tables(plan: &Plan, engine: &dyn EngineAdapter) -> anyhow::Result<()> {
+    let built: BTreeSet<&TableName> = plan.work.iter().map(|work| &work.table).collect();
+    let needed: BTreeSet<&TableName> = plan
+        .promoted
+        .snapshots
+        .iter()
+        .filter(|entry| entry.view)
+        .filter_map(|entry| entry.table.as_ref())
+        .filter(|table| !built.contains(table))
+        .collect();
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let schemas: BTreeSet<String> = needed
+        .iter()
+        .filter_map(|table| table.schema.clone())
+        .collect();
+    let schemas: Vec<String> = schemas.into_iter().collect();
+    let objects = engine
+        .objects(&schemas)
+        .await
+        .context("listing the tables of the warehouse")?;
+    let found: BTreeSet<&TableName> = objects.iter().map(|object| &object.table).collect();
+    let gone: Vec<String> = needed
+        .iter()
+        .filter(|table| table.catalog.is_none() && !found.contains(**table))
+        .map(|table| format!("`{}`", table.plain()))
+        .collect();
+    anyhow::ensure!(
+        gone.is_empty(),
+        "the warehouse lacks {}, which the state says is filled; if the janitor ran meanwhile, plan again; if the \
+         database was replaced, restore it, or remove the state's file to build everything again",
+        gone.join(", ")
+    );
+    Ok(())
+}
+
+fn conflict(plan: &Plan) -> impl FnOnce(PromoteError) -> ApplyError {
+    move |error| match error {
+        PromoteError::Conflict { by, .. } => ApplyError::Conflict {
+            environment: plan.promoted.name.to_string(),
+            by,
+        },
+        PromoteError::MissingSnapshots { .. } | PromoteError::State(_) => {
+            ApplyError::Other(anyhow::Error::from(error).context("recording the environment"))
+        }
+    }
+}
+
+/// Writes down what will exist, then makes the schemas that it lives in.
+pub(super) async fn prepare_tables(
+    work: &[Work],
+    snapshots: &BTreeMap<ModelName, Snapshot>,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let mut objects = Vec::new();
+    let mut schemas = BTreeSet::new();
+    for item in work {
+        let view = matches!(snapshots[&item.name].model.kind, ModelKind::View);
+        objects.push(PhysicalObject {
+            table: item.table.clone(),
+            kind: if view {
+                PhysicalObjectKind::View
+            } else {
+                PhysicalObjectKind::Table
+            },
+            name: item.name.clone(),
+            version: item.version.clone(),
+        });
+        schemas.insert((item.table.catalog.clone(), item.table.schema.clone()));
+    }
+    if objects.is_empty() {
+        return Ok(());
+    }
+    state
+        .record_objects(&objects, now)
+        .await
+        .context("writing down the tables")?;
+    for (catalog, schema) in schemas {
+        if let Some(schema) = schema {
+            engine
+                .execute(&engine.create_schema(catalog.as_deref(), &schema))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs audits that changed on rows that did not.
+async fn audit_only(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    scope: &Scope<'_>,
+    report: Reporter<'_>,
+) -> Result<Vec<String>, ApplyError> {
+    let mut warnings = Vec::new();
+    for name in &planned.plan.audits {
+        let model = &planned.plan.draft.snapshots[name].model;
+        let entry = &scope.entries[name];
+        let Some(table) = entry.table.clone() else {
+            continue;
+        };
+        let filled = planned
+            .current
+            .filled
+            .get(&(name.clone(), entry.version.clone()));
+        let range = filled.and_then(Intervals::span);
+        match scheduler::audit_table(engine, scope, model, &table, range).await {
+            Ok(found) => {
+                for message in &found {
+                    report(Progress::AuditWarning {
+                        name: name.clone(),
+                        message: message.clone(),
+                    });
+                }
+                warnings.extend(found);
+            }
+            Err(error) => {
+                report(Progress::Failed {
+                    name: name.clone(),
+                    message: format!("{error:#}"),
+                });
+                return Err(ApplyError::Failed {
+                    failed: vec![(name.clone(), error)],
+                    skipped: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(warnings)
+}

@@ -1,0 +1,191 @@
+//! Rollback: the same switch back, to what an earlier plan had promoted.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::environment::Environment;
+use crate::environment::EnvironmentName;
+use crate::environment::PromotedSnapshot;
+use crate::environment::view_name;
+use crate::plan::ViewSwitch;
+use crate::scheduler;
+use crate::scheduler::Reporter;
+use crate::scheduler::Switched;
+use crate::sql::TableName;
+use crate::state::StateStore;
+
+/// What a rollback did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The plan that was current.
+    pub from: String,
+    /// The plan whose snapshots are shown again.
+    pub to: String,
+    /// The id of the new record.
+    pub plan_id: String,
+    /// The switch.
+    pub switched: Switched,
+}
+
+/// Points `name`'s views at what plan `to` had promoted; without `to`, at what was there before the current plan.
+///
+/// # Errors
+/// When there is no earlier promotion, when one of its tables is gone, or when somebody else changes the
+/// environment meanwhile. Then nothing has changed.
+pub async fn rollback(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    name: &EnvironmentName,
+    to: Option<&str>,
+    actor: &str,
+    now: DateTime<Utc>,
+    report: Reporter<'_>,
+) -> anyhow::Result<RolledBack> {
+    let current = state
+        .environment(name)
+        .await
+        .context("reading the environment")?;
+    let current = current.with_context(|| format!("there is no environment `{name}`"))?;
+    let history = state.history(name).await.context("reading the history")?;
+    let wanted = match to {
+        Some(plan) => {
+            let mut found = history
+                .iter()
+                .filter(|promotion| promotion.plan_id.starts_with(plan));
+            let first = found
+                .next()
+                .with_context(|| format!("no promotion of `{name}` has the plan `{plan}`"))?;
+            anyhow::ensure!(
+                found.all(|other| other.plan_id == first.plan_id),
+                "several promotions of `{name}` have a plan that starts with `{plan}`; give more of it"
+            );
+            first
+        }
+        // A plan that was applied again left a record of its own that shows the same.
+        None => history
+            .iter()
+            .find(|promotion| promotion.snapshots != current.snapshots)
+            .with_context(|| {
+                format!("`{name}` never showed anything else; there is nothing to go back to")
+            })?,
+    };
+    anyhow::ensure!(
+        wanted.plan_id != current.plan_id,
+        "`{name}` is on the plan `{}` already",
+        wanted.plan_id
+    );
+    tables_exist(engine, &wanted.snapshots).await?;
+
+    let views = switch_between(
+        &current,
+        &wanted.snapshots,
+        &history
+            .iter()
+            .flat_map(|promotion| &promotion.snapshots)
+            .collect::<Vec<_>>(),
+    );
+    let hash =
+        blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
+    let record = Environment {
+        name: name.clone(),
+        plan_id: hex::encode(&hash.as_bytes()[..16]),
+        previous_plan_id: Some(current.plan_id.clone()),
+        snapshots: wanted.snapshots.clone(),
+        promoted_by: actor.to_owned(),
+        promoted_at: now,
+        finalized_at: None,
+        expires_at: current.expires_at,
+    };
+    state
+        .promote(&record, Some(&current.plan_id))
+        .await
+        .context("recording the rollback")?;
+    let switched = scheduler::switch(engine, &views, report).await?;
+    state
+        .finalize(name, &record.plan_id, now)
+        .await
+        .context("recording that the views are switched")?;
+    Ok(RolledBack {
+        from: current.plan_id,
+        to: wanted.plan_id.clone(),
+        plan_id: record.plan_id,
+        switched,
+    })
+}
+
+async fn tables_exist(
+    engine: &dyn EngineAdapter,
+    snapshots: &[PromotedSnapshot],
+) -> anyhow::Result<()> {
+    let wanted: BTreeSet<&TableName> = snapshots
+        .iter()
+        .filter(|entry| entry.view)
+        .filter_map(|entry| entry.table.as_ref())
+        .collect();
+    let schemas: BTreeSet<String> = wanted
+        .iter()
+        .filter_map(|table| table.schema.clone())
+        .collect();
+    let found = engine
+        .objects(&schemas.into_iter().collect::<Vec<_>>())
+        .await?;
+    let found: BTreeSet<&TableName> = found.iter().map(|object| &object.table).collect();
+    let gone: Vec<String> = wanted
+        .iter()
+        .filter(|table| !found.contains(**table))
+        .map(|table| format!("`{}`", table.plain()))
+        .collect();
+    anyhow::ensure!(
+        gone.is_empty(),
+        "cannot roll back: the janitor has removed {}; plan the earlier commit instead",
+        gone.join(", ")
+    );
+    Ok(())
+}
+
+fn switch_between(
+    current: &Environment,
+    wanted: &[PromotedSnapshot],
+    past: &[&PromotedSnapshot],
+) -> ViewSwitch {
+    let shown = |entries: &[PromotedSnapshot]| -> BTreeMap<TableName, TableName> {
+        let shown = entries.iter().filter(|entry| entry.view);
+        shown
+            .filter_map(|entry| {
+                Some((
+                    view_name(&entry.id.name, &current.name),
+                    entry.table.clone()?,
+                ))
+            })
+            .collect()
+    };
+    let (before, after) = (shown(&current.snapshots), shown(wanted));
+    let mut drop: BTreeSet<TableName> = before
+        .keys()
+        .filter(|view| !after.contains_key(*view))
+        .cloned()
+        .collect();
+    let finished = current.finalized_at.is_some();
+    if !finished {
+        let past = past
+            .iter()
+            .filter(|entry| entry.view)
+            .map(|entry| view_name(&entry.id.name, &current.name));
+        drop.extend(past.filter(|view| !after.contains_key(view)));
+    }
+    let total = after.len();
+    let create: Vec<_> = after
+        .into_iter()
+        .filter(|(view, table)| !finished || before.get(view) != Some(table))
+        .collect();
+    ViewSwitch {
+        unchanged: total - create.len(),
+        create,
+        drop: drop.into_iter().collect(),
+    }
+}

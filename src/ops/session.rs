@@ -1,0 +1,299 @@
+//! Open a project: its files, its state, its warehouse.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::TimeDelta;
+use chrono::Utc;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::ConnectionConfig;
+use crate::engine::DuckDbConfig;
+use crate::engine::DuckDbDatabase;
+use crate::engine::EngineAdapter;
+use crate::engine::Sandbox;
+use crate::environment::EnvironmentName;
+use crate::model::Model;
+use crate::model::ModelName;
+use crate::model::Ttl;
+use crate::ops::read_files;
+use crate::project::CONFIG_FILES;
+use crate::project::Config;
+use crate::project::Connection;
+use crate::project::FileTree;
+use crate::project::LoadOptions;
+use crate::project::load;
+use crate::project::load_config;
+use crate::state::StateStore;
+
+/// Where a project is and what it may see.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Folder with the models.
+    pub project: PathBuf,
+    /// Folder whose configuration counts; that of the models unless they are a pull request's.
+    pub config: PathBuf,
+    /// Folder that relative database paths start from.
+    pub data: PathBuf,
+    /// Gateway to use instead of the default one.
+    pub gateway: Option<String>,
+    /// Environment variables that the configuration may read.
+    pub environment: BTreeMap<String, String>,
+    /// The login name, for `user()` in a configuration.
+    pub user: String,
+    /// Whether SQL may touch no file outside the project's folder: for code that nobody has reviewed.
+    pub sandboxed: bool,
+}
+
+impl SessionOptions {
+    /// A project of one's own in `folder`.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            project: folder.to_owned(),
+            config: folder.to_owned(),
+            data: folder.to_owned(),
+            gateway: None,
+            environment: BTreeMap::new(),
+            user: String::new(),
+            sandboxed: false,
+        }
+    }
+}
+
+/// Why a project cannot be opened: everything that is wrong with it, at once.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", summary(diagnostics))]
+pub struct OpenError {
+    /// What is wrong, with warnings; at least one is an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files, to show the lines.
+    pub files: FileTree,
+}
+
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    let errors: Vec<String> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error())
+        .map(ToString::to_string)
+        .collect();
+    errors.join("\n")
+}
+
+/// A project with its state; the warehouse is opened on demand.
+pub struct Session {
+    options: SessionOptions,
+    files: FileTree,
+    config: Config,
+    models: BTreeMap<ModelName, Arc<Model>>,
+    warnings: Vec<Diagnostic>,
+    state: StateStore,
+    state_path: PathBuf,
+}
+
+impl Session {
+    /// Opens the project with its models.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the project has mistakes; other errors when the files or the state cannot be read.
+    pub async fn open(options: &SessionOptions) -> anyhow::Result<Self> {
+        let files = project_files(options)?;
+        let (project, diagnostics) = load(&files, &load_options(options));
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(OpenError { diagnostics, files }.into());
+        }
+        Self::with(options, files, project.config, project.models, diagnostics).await
+    }
+
+    /// Opens the configuration and the state only: for what concerns the state and the warehouse, so that a
+    /// broken model does not stop it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the configuration has mistakes; other errors when it or the state cannot be read.
+    pub async fn open_config(options: &SessionOptions) -> anyhow::Result<Self> {
+        let files = read_files(&options.config)?;
+        let (config, diagnostics) = load_config(&files, &load_options(options));
+        match config {
+            Some(config) if !diagnostics.iter().any(Diagnostic::is_error) => {
+                Self::with(options, files, config, BTreeMap::new(), diagnostics).await
+            }
+            _ => Err(OpenError { diagnostics, files }.into()),
+        }
+    }
+
+    async fn with(
+        options: &SessionOptions,
+        files: FileTree,
+        config: Config,
+        models: BTreeMap<ModelName, Arc<Model>>,
+        warnings: Vec<Diagnostic>,
+    ) -> anyhow::Result<Self> {
+        let state_path = state_path(&config, &options.data);
+        let state = StateStore::open(&state_path).await?;
+        Ok(Self {
+            options: options.clone(),
+            files,
+            config,
+            models,
+            warnings,
+            state,
+            state_path,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The models; empty when only the configuration was opened.
+    pub fn models(&self) -> &BTreeMap<ModelName, Arc<Model>> {
+        &self.models
+    }
+
+    /// The files that were read.
+    pub fn files(&self) -> &FileTree {
+        &self.files
+    }
+
+    /// What loading warned of.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The record of what exists.
+    pub fn state(&self) -> &StateStore {
+        &self.state
+    }
+
+    /// Where that record is.
+    pub fn state_path(&self) -> &Path {
+        &self.state_path
+    }
+
+    /// The environment that a command without one means.
+    pub fn default_environment(&self) -> EnvironmentName {
+        let name = self.config.default_target_environment.parse();
+        name.unwrap_or_else(|_| EnvironmentName::prod())
+    }
+
+    /// The warehouse, for people.
+    pub fn warehouse(&self) -> String {
+        match self.config.gateway().map(|gateway| &gateway.connection) {
+            Some(Connection::DuckDb {
+                database: Some(database),
+                ..
+            }) => {
+                format!("DuckDB {}", self.options.data.join(database).display())
+            }
+            Some(Connection::DuckDb { database: None, .. }) | None => "DuckDB in memory".to_owned(),
+            Some(Connection::Sqlite { database }) => format!("SQLite {database}"),
+        }
+    }
+
+    /// Opens the warehouse.
+    ///
+    /// # Errors
+    /// When it does not answer, or another process holds it.
+    pub async fn engine(&self) -> anyhow::Result<Arc<dyn EngineAdapter>> {
+        let connection = &self
+            .config
+            .gateway()
+            .context("the configuration has no gateway")?
+            .connection;
+        let Connection::DuckDb {
+            database,
+            concurrent_tasks,
+            ..
+        } = connection
+        else {
+            anyhow::bail!(
+                "a `sqlite` connection holds the state only; the warehouse must be `duckdb`"
+            );
+        };
+        let concurrency =
+            concurrent_tasks.and_then(|tasks| NonZeroUsize::new(usize::try_from(tasks).ok()?));
+        // DuckDB takes relative paths from the process's folder; ours start from the project.
+        let root =
+            std::path::absolute(&self.options.project).context("resolving the project's folder")?;
+        let sandbox = self.options.sandboxed.then(|| Sandbox {
+            allowed_directories: vec![root.clone()],
+        });
+        let database = match database {
+            Some(database) => DuckDbDatabase::File(self.options.data.join(database)),
+            None => DuckDbDatabase::Memory,
+        };
+        let config = DuckDbConfig {
+            concurrency: concurrency.unwrap_or(NonZeroUsize::MIN),
+            file_root: Some(root),
+            sandbox,
+            ..DuckDbConfig::new(database)
+        };
+        let engine = crate::engine::connect(&ConnectionConfig::DuckDb(config)).await?;
+        Ok(engine)
+    }
+
+    /// When `environment`, promoted `now`, may be removed; `None` means never.
+    pub fn expires_at(
+        &self,
+        environment: &EnvironmentName,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let pinned = self
+            .config
+            .pinned_environments
+            .iter()
+            .any(|name| EnvironmentName::from(name.clone()) == *environment);
+        if environment.is_prod() || pinned {
+            return None;
+        }
+        let ttl = Ttl::parse(self.config.environment_ttl.as_deref()?).ok()?;
+        Some(ttl.expires_at(now))
+    }
+
+    /// How long a snapshot that no environment has stays, counted from `now`.
+    pub fn snapshot_time_to_live(&self, now: DateTime<Utc>) -> TimeDelta {
+        let ttl = Ttl::parse(&self.config.snapshot_ttl).ok();
+        ttl.map_or(TimeDelta::weeks(1), |ttl| ttl.expires_at(now) - now)
+    }
+}
+
+fn load_options(options: &SessionOptions) -> LoadOptions {
+    LoadOptions {
+        gateway: options.gateway.clone(),
+        environment: options.environment.clone(),
+        user: options.user.clone(),
+    }
+}
+
+/// The project's files; if another folder's configuration counts, with that one in place of their own.
+fn project_files(options: &SessionOptions) -> anyhow::Result<FileTree> {
+    let mut files = read_files(&options.project)?;
+    if options.config != options.project {
+        let base = read_files(&options.config)?;
+        for name in CONFIG_FILES {
+            files.remove(name);
+            if let Some(text) = base.get(name) {
+                files.insert(name, Arc::clone(text));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The state's file: as configured, else beside the project.
+fn state_path(config: &Config, data: &Path) -> PathBuf {
+    match config.gateway().and_then(|gateway| gateway.state.as_ref()) {
+        Some(Connection::Sqlite { database }) => data.join(database),
+        // The state is always SQLite; a DuckDB file of that name may hold another tool's state.
+        Some(Connection::DuckDb {
+            database: Some(database),
+            ..
+        }) => data.join(format!("{database}.siding.db")),
+        Some(Connection::DuckDb { database: None, .. }) | None => data.join("siding_state.db"),
+    }
+}

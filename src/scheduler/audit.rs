@@ -1,0 +1,151 @@
+//! Run a model's audits on its rows.
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::engine::EngineError;
+use crate::engine::Rows;
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::scheduler::Scope;
+use crate::scheduler::materialize::time_condition;
+use crate::snapshot::Interval;
+use crate::sql::TableName;
+
+/// A blocking audit found rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("audit `{audit}` of `{model}` found {rows} bad rows{}", range_text(.range))]
+pub struct AuditFailure {
+    /// Whose rows.
+    pub model: ModelName,
+    /// Which audit, with its arguments.
+    pub audit: String,
+    /// How many rows it found.
+    pub rows: u64,
+    /// Which interval was checked; `None` means the whole table.
+    pub range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+fn range_text(range: &Option<(DateTime<Utc>, DateTime<Utc>)>) -> String {
+    range.map_or_else(String::new, |(start, end)| {
+        format!(
+            " in [{}, {})",
+            start.format("%Y-%m-%dT%H:%M:%SZ"),
+            end.format("%Y-%m-%dT%H:%M:%SZ")
+        )
+    })
+}
+
+/// What the audits of one batch said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Audited {
+    /// How many passed.
+    pub(super) passed: usize,
+    /// Failures that do not block, one sentence each.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Which rows of a table to audit.
+pub(super) struct Subject<'a> {
+    /// The table.
+    pub(super) table: &'a TableName,
+    /// Only rows of this interval, for models with a time column.
+    pub(super) range: Option<Interval>,
+    /// Type of the time column, as the engine names it.
+    pub(super) time_type: Option<&'a str>,
+}
+
+/// Runs the audits of `model` through `query`, in the order declared.
+///
+/// # Errors
+/// [`AuditFailure`] when a blocking audit finds rows; other errors when an audit cannot be rendered or run.
+pub(super) async fn run_audits<Q>(
+    scope: &Scope<'_>,
+    model: &Model,
+    subject: &Subject<'_>,
+    mut query: Q,
+) -> anyhow::Result<Audited>
+where
+    Q: AsyncFnMut(String) -> Result<Rows, EngineError>,
+{
+    let mut audited = Audited::default();
+    let range = match model.kind {
+        ModelKind::IncrementalByTimeRange { .. } => subject.range,
+        ModelKind::View
+        | ModelKind::Full
+        | ModelKind::Seed(_)
+        | ModelKind::Embedded
+        | ModelKind::External => None,
+    };
+    let rows_of = match (&model.kind, range) {
+        (ModelKind::IncrementalByTimeRange { time_column, .. }, Some(range)) => {
+            let condition = time_condition(time_column, subject.time_type, range)?;
+            format!("(SELECT * FROM {} WHERE {condition})", subject.table)
+        }
+        _ => subject.table.to_string(),
+    };
+    for audit in &model.audits {
+        let sql = scope.audit(&audit.query, model, subject.range, rows_of.clone());
+        let sql =
+            sql.with_context(|| format!("rendering audit `{}` of `{}`", audit.name, model.name))?;
+        let sql = sql.trim_end().trim_end_matches(';');
+        let rows = query(format!("SELECT COUNT(*) FROM ({sql}) AS audit")).await;
+        let rows =
+            rows.with_context(|| format!("running audit `{}` of `{}`", audit.name, model.name))?;
+        let rows = rows
+            .single_u64()
+            .context("an audit's count is one number")?;
+        if rows == 0 {
+            audited.passed += 1;
+            continue;
+        }
+        let arguments: Vec<_> = audit
+            .arguments
+            .iter()
+            .map(|(name, value)| format!("{name} := {value}"))
+            .collect();
+        let failure = AuditFailure {
+            model: model.name.clone(),
+            audit: format!("{}({})", audit.name, arguments.join(", ")),
+            rows,
+            range: range.map(|range| (range.start(), range.end())),
+        };
+        if audit.blocking {
+            return Err(failure.into());
+        }
+        audited.warnings.push(failure.to_string());
+    }
+    Ok(audited)
+}
+
+/// Runs the audits of `model` on the rows of `table` that `range` holds, or on all of them where there is no time
+/// column; the failures that do not block come back.
+///
+/// # Errors
+/// [`AuditFailure`] when a blocking audit finds rows; other errors when an audit cannot be rendered or run.
+pub async fn audit_table(
+    engine: &dyn EngineAdapter,
+    scope: &Scope<'_>,
+    model: &Model,
+    table: &TableName,
+    range: Option<Interval>,
+) -> anyhow::Result<Vec<String>> {
+    let mut time_type = None;
+    if let ModelKind::IncrementalByTimeRange { time_column, .. } = &model.kind {
+        let columns = engine.columns(table).await?.unwrap_or_default();
+        time_type = columns
+            .into_iter()
+            .find(|column| column.name.eq_ignore_ascii_case(&time_column.column))
+            .map(|column| column.data_type);
+    }
+    let subject = Subject {
+        table,
+        range,
+        time_type: time_type.as_deref(),
+    };
+    let audited = run_audits(scope, model, &subject, async |sql| engine.query(&sql).await).await?;
+    Ok(audited.warnings)
+}

@@ -1,0 +1,226 @@
+//! Write one batch of one model: stage, audit, publish, in one transaction.
+
+mod full;
+mod incremental;
+mod seed;
+mod view;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::TimeDelta;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::TimeColumn;
+use crate::model::TimePart;
+use crate::scheduler::Scope;
+use crate::scheduler::audit::Audited;
+use crate::snapshot::Interval;
+use crate::sql::TableName;
+use crate::sql::quote_identifier;
+use crate::sql::quote_string;
+
+/// One batch to write.
+pub(super) struct Batch<'a> {
+    pub(super) engine: &'a dyn EngineAdapter,
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) model: &'a Model,
+    pub(super) table: &'a TableName,
+    pub(super) range: Interval,
+}
+
+/// What writing a batch did.
+pub(super) struct Written {
+    pub(super) rows: Option<u64>,
+    pub(super) audited: Audited,
+}
+
+/// Writes a batch; when it returns, the rows are visible and audited, or nothing changed.
+pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
+    match &batch.model.kind {
+        ModelKind::View => view::write(batch).await,
+        ModelKind::Full => full::write(batch).await,
+        ModelKind::IncrementalByTimeRange { time_column, .. } => {
+            incremental::write(batch, time_column).await
+        }
+        ModelKind::Seed(seed) => seed::write(batch, seed).await,
+        ModelKind::Embedded | ModelKind::External => {
+            anyhow::bail!("`{}` has no table to fill", batch.model.name)
+        }
+    }
+}
+
+/// Makes the table without rows if it is not there: nothing is due yet, and readers find it empty.
+pub(super) async fn make(batch: &Batch<'_>) -> anyhow::Result<()> {
+    let columns = batch.engine.validate(&batch.query()?).await?;
+    let statement = batch.engine.create_table_if_absent(batch.table, &columns);
+    batch.engine.execute(&statement).await?;
+    Ok(())
+}
+
+impl Batch<'_> {
+    /// The model's query for this batch; declared columns are cast to their types.
+    fn query(&self) -> anyhow::Result<String> {
+        self.query_over(self.range)
+    }
+
+    /// The model's query for `range`; declared columns are cast to their types.
+    fn query_over(&self, range: Interval) -> anyhow::Result<String> {
+        let sql = self.scope.query(self.model, Some(range));
+        let sql = sql.with_context(|| format!("rendering `{}`", self.model.name))?;
+        let sql = sql.trim_end().trim_end_matches(';').to_owned();
+        let Some(columns) = &self.model.columns else {
+            return Ok(sql);
+        };
+        let casts: Vec<String> = columns
+            .iter()
+            .map(|column| {
+                let name = quote_identifier(&column.name);
+                column.data_type.as_ref().map_or_else(
+                    || name.clone(),
+                    |data_type| format!("CAST({name} AS {data_type}) AS {name}"),
+                )
+            })
+            .collect();
+        Ok(format!(
+            "SELECT {} FROM (\n{sql}\n) AS _siding",
+            casts.join(", ")
+        ))
+    }
+}
+
+/// `range`, widened to what the time column can tell apart.
+///
+/// A column of days cannot say which rows of a day belong to one hour of it: all of the day's rows are replaced, so
+/// the query has to give all of them.
+pub(super) fn widened(column: &TimeColumn, data_type: &str, range: Interval) -> Interval {
+    let data_type = data_type.to_ascii_uppercase();
+    let finest = if data_type == "DATE" {
+        Some(TimePart::Day)
+    } else if data_type.starts_with("TIMESTAMP") || data_type.starts_with("DATETIME") {
+        None
+    } else {
+        column.finest()
+    };
+    let Some(part) = finest else {
+        return range;
+    };
+    let last = range.end() - TimeDelta::microseconds(1);
+    let whole = part.begin(range.start()).zip(part.next(last));
+    whole
+        .and_then(|(start, end)| Interval::new(start, end))
+        .unwrap_or(range)
+}
+
+/// The condition that a row's time lies in `range`.
+///
+/// Dates and timestamps are compared as such, half-open; text and numbers by the column's format, both ends included
+/// because a formatted end would otherwise cut the last interval.
+///
+/// # Errors
+/// When texts of the format do not sort by time, so that no comparison finds the rows.
+pub(super) fn time_condition(
+    column: &TimeColumn,
+    data_type: Option<&str>,
+    range: Interval,
+) -> anyhow::Result<String> {
+    let name = quote_identifier(&column.column);
+    let data_type = data_type.unwrap_or("").to_ascii_uppercase();
+    let last = range.end() - TimeDelta::microseconds(1);
+    if data_type == "DATE" {
+        let day = |time: DateTime<Utc>| format!("CAST('{}' AS DATE)", time.format("%Y-%m-%d"));
+        return Ok(format!(
+            "{name} BETWEEN {} AND {}",
+            day(range.start()),
+            day(last)
+        ));
+    }
+    if is_timestamp(&data_type) {
+        let zoned = data_type.contains("TIME ZONE") || data_type == "TIMESTAMPTZ";
+        let instant = |time: DateTime<Utc>| {
+            let text = time.format("%Y-%m-%d %H:%M:%S%.6f");
+            if zoned {
+                format!("CAST('{text}+00:00' AS TIMESTAMPTZ)")
+            } else {
+                format!("CAST('{text}' AS TIMESTAMP)")
+            }
+        };
+        return Ok(format!(
+            "{name} >= {} AND {name} < {}",
+            instant(range.start()),
+            instant(range.end())
+        ));
+    }
+    anyhow::ensure!(
+        column.sorts(),
+        "the time column `{}` holds times as `{}`, which does not sort by time; \
+         use a format such as `%Y-%m-%d`, or a DATE or TIMESTAMP column",
+        column.column,
+        column.format
+    );
+    let number = ["INT", "DECIMAL", "NUMERIC", "DOUBLE", "FLOAT", "REAL"]
+        .iter()
+        .any(|word| data_type.contains(word));
+    let literal = |time: DateTime<Utc>| {
+        let text = column.format(time);
+        if number && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            text
+        } else {
+            quote_string(&text)
+        }
+    };
+    Ok(format!(
+        "{name} BETWEEN {} AND {}",
+        literal(range.start()),
+        literal(last)
+    ))
+}
+
+fn is_timestamp(data_type: &str) -> bool {
+    data_type.starts_with("TIMESTAMP") || data_type.starts_with("DATETIME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: &str, end: &str) -> Interval {
+        Interval::new(start.parse().unwrap(), end.parse().unwrap()).unwrap()
+    }
+
+    fn column(format: &str) -> TimeColumn {
+        TimeColumn {
+            column: "t".to_owned(),
+            format: format.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_hour_in_a_column_of_days_is_its_day() {
+        let hour = range("2024-01-02T05:00:00Z", "2024-01-02T06:00:00Z");
+        let day = range("2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z");
+        let widened = |format, data_type| widened(&column(format), data_type, hour);
+        assert_eq!(widened("%Y-%m-%d", "DATE"), day);
+        assert_eq!(widened("%Y%m%d", "INTEGER"), day);
+        assert_eq!(widened("%Y%m%d%H", "BIGINT"), hour);
+        assert_eq!(widened("%Y-%m-%d", "TIMESTAMP"), hour);
+        assert_eq!(
+            widened("%Y-%m", "VARCHAR"),
+            range("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn whole_days_in_a_column_of_days_stay_as_they_are() {
+        let days = range("2024-01-02T00:00:00Z", "2024-01-05T00:00:00Z");
+        assert_eq!(widened(&column("%Y-%m-%d"), "DATE", days), days);
+    }
+
+    #[test]
+    fn fractions_of_a_second_are_microseconds_as_in_python() {
+        let time = "2024-01-02T05:00:00.123456Z".parse().unwrap();
+        assert_eq!(column("%H.%f").format(time), "05.123456");
+    }
+}

@@ -1,0 +1,71 @@
+//! What the scheduler tells while it works.
+
+use std::time::Duration;
+
+use crate::model::ModelName;
+use crate::snapshot::Interval;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// So many batches, of so many models, are ahead.
+    Started {
+        /// Models.
+        models: usize,
+        /// Batches.
+        batches: usize,
+    },
+    /// A batch begins.
+    Batch {
+        /// Whose.
+        name: ModelName,
+        /// Which.
+        range: Interval,
+    },
+    /// A batch is written, audited and recorded.
+    Filled {
+        /// Whose.
+        name: ModelName,
+        /// Which.
+        range: Interval,
+        /// Rows written; `None` where the engine does not say.
+        rows: Option<u64>,
+        /// Audits that passed.
+        audits: usize,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An audit that does not block found rows.
+    AuditWarning {
+        /// Whose.
+        name: ModelName,
+        /// One sentence.
+        message: String,
+    },
+    /// A batch failed; the model stops here.
+    Failed {
+        /// Whose.
+        name: ModelName,
+        /// One sentence.
+        message: String,
+    },
+    /// Not tried, because something that it reads failed.
+    Skipped {
+        /// Whose.
+        name: ModelName,
+        /// What failed.
+        because: ModelName,
+    },
+    /// The views are switched.
+    Switched {
+        /// Created or replaced.
+        created: usize,
+        /// Dropped.
+        dropped: usize,
+        /// How long the transaction took.
+        took: Duration,
+    },
+}
+
+/// Who is told; called from several tasks at once.
+pub type Reporter<'a> = &'a (dyn Fn(Progress) + Send + Sync);

@@ -1,0 +1,185 @@
+//! The switch: an environment's views are pointed at other tables, all at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::engine::EngineAdapter;
+use crate::plan::ViewSwitch;
+use crate::scheduler::Progress;
+use crate::scheduler::Reporter;
+
+/// What a switch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switched {
+    /// Views created or replaced.
+    pub created: usize,
+    /// Views dropped.
+    pub dropped: usize,
+    /// Time of the transaction.
+    pub took: Duration,
+}
+
+/// Creates, replaces and drops views in one transaction: readers see all of it or nothing.
+///
+/// Running it again changes nothing.
+///
+/// # Errors
+/// When the engine refuses a statement, for instance because a table of that name stands in the way; then
+/// no view has changed.
+pub async fn switch(
+    engine: &dyn EngineAdapter,
+    views: &ViewSwitch,
+    report: Reporter<'_>,
+) -> anyhow::Result<Switched> {
+    let schemas: BTreeSet<_> = views
+        .create
+        .iter()
+        .map(|(view, _)| (&view.catalog, &view.schema))
+        .collect();
+    let mut statements = Vec::with_capacity(views.create.len() + views.drop.len() + schemas.len());
+    for (catalog, schema) in schemas {
+        statements.extend(
+            schema
+                .as_ref()
+                .map(|schema| engine.create_schema(catalog.as_deref(), schema)),
+        );
+    }
+    for (view, table) in &views.create {
+        statements.extend(engine.create_or_replace_view(view, &format!("SELECT * FROM {table}")));
+    }
+    statements.extend(views.drop.iter().map(|view| engine.drop_view(view)));
+
+    let started = Instant::now();
+    let mut transaction = engine.begin().await.context("starting the switch")?;
+    // The engine's error names the statement, and with it the view.
+    transaction
+        .execute_all(&statements)
+        .await
+        .context("switching the views; none has changed")?;
+    transaction
+        .commit()
+        .await
+        .context("committing the switch")?;
+    let switched = Switched {
+        created: views.create.len(),
+        dropped: views.drop.len(),
+        took: started.elapsed(),
+    };
+    report(Progress::Switched {
+        created: switched.created,
+        dropped: switched.dropped,
+        took: switched.took,
+    });
+    Ok(switched)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::engine::ConnectionConfig;
+    use crate::engine::DuckDbConfig;
+    use crate::engine::DuckDbDatabase;
+    use crate::engine::connect;
+    use crate::sql::TableName;
+
+    /// Points both views at version `version`.
+    fn both(version: usize) -> ViewSwitch {
+        let pair = |name: &str| {
+            (
+                TableName::new("db", name),
+                TableName::new("siding__db", format!("{name}{version}")),
+            )
+        };
+        ViewSwitch {
+            create: vec![pair("a"), pair("b")],
+            drop: Vec::new(),
+            unchanged: 0,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readers_of_two_views_never_see_one_old_and_one_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = DuckDbConfig::new(DuckDbDatabase::File(folder.path().join("wh.duckdb")));
+        let engine = connect(&ConnectionConfig::DuckDb(config)).await.unwrap();
+        engine.execute("CREATE SCHEMA siding__db").await.unwrap();
+        for version in 0..2 {
+            for name in ["a", "b"] {
+                let sql = format!(
+                    "CREATE TABLE siding__db.{name}{version} AS SELECT {version} AS version"
+                );
+                engine.execute(&sql).await.unwrap();
+            }
+        }
+        switch(engine.as_ref(), &both(0), &|_| {}).await.unwrap();
+
+        let done = AtomicBool::new(false);
+        let reading = async {
+            let mut seen = [0_u64; 2];
+            while !done.load(Ordering::Relaxed) {
+                let mut transaction = engine.begin().await.unwrap();
+                let a = transaction
+                    .query("SELECT version FROM db.a")
+                    .await
+                    .unwrap()
+                    .single_u64()
+                    .unwrap();
+                tokio::task::yield_now().await;
+                let b = transaction
+                    .query("SELECT version FROM db.b")
+                    .await
+                    .unwrap()
+                    .single_u64()
+                    .unwrap();
+                transaction.rollback().await.unwrap();
+                assert_eq!(a, b, "one view is old and the other new");
+                seen[usize::try_from(a).unwrap()] += 1;
+            }
+            seen
+        };
+        let switching = async {
+            for round in 1..=200 {
+                switch(engine.as_ref(), &both(round % 2), &|_| {})
+                    .await
+                    .unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        };
+        let (seen, ()) = tokio::join!(reading, switching);
+
+        assert!(
+            seen.iter().all(|count| *count > 0),
+            "the reader saw both versions: {seen:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_table_in_the_way_leaves_every_view_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = DuckDbConfig::new(DuckDbDatabase::File(folder.path().join("wh.duckdb")));
+        let engine = connect(&ConnectionConfig::DuckDb(config)).await.unwrap();
+        for sql in [
+            "CREATE SCHEMA siding__db",
+            "CREATE SCHEMA db",
+            "CREATE TABLE siding__db.a0 AS SELECT 0 AS version",
+            "CREATE TABLE siding__db.b0 AS SELECT 0 AS version",
+            "CREATE TABLE db.b AS SELECT 'mine' AS version",
+        ] {
+            engine.execute(sql).await.unwrap();
+        }
+
+        let error = switch(engine.as_ref(), &both(0), &|_| {})
+            .await
+            .unwrap_err();
+
+        assert!(format!("{error:#}").contains("\"db\".\"b\""), "{error:#}");
+        let objects = engine.objects(&["db".to_owned()]).await.unwrap();
+        assert_eq!(objects.len(), 1, "no view was made: {objects:?}");
+    }
+}

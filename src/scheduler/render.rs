@@ -1,0 +1,120 @@
+//! A model's SQL for execution: macros valued, model names replaced by the tables they stand for.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::environment::PromotedSnapshot;
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::model::RenderError;
+use crate::model::RuntimeValues;
+use crate::model::Template;
+use crate::snapshot::Interval;
+use crate::snapshot::Snapshot;
+use crate::sql::Replacement;
+use crate::sql::TableName;
+use crate::sql::name_casts;
+use crate::sql::replace_tables;
+
+/// What names mean while a plan or run is carried out.
+pub struct Scope<'a> {
+    /// The snapshots of the environment.
+    pub snapshots: &'a BTreeMap<ModelName, Snapshot>,
+    /// What the environment has for each model.
+    pub entries: &'a BTreeMap<ModelName, PromotedSnapshot>,
+    /// "Now".
+    pub execution_time: DateTime<Utc>,
+}
+
+impl Scope<'_> {
+    /// The query of `model` for `range`, ready for the engine. Embedded models stand inline.
+    ///
+    /// # Errors
+    /// When a macro has no value here, such as `@start_ds` in a FULL model.
+    pub fn query(&self, model: &Model, range: Option<Interval>) -> Result<String, RenderError> {
+        let template = model
+            .query
+            .as_ref()
+            .expect("only models with a query are rendered");
+        let range = range.filter(|_| !model.kind.only_execution_time());
+        self.template(template, model, range, None)
+    }
+
+    /// An audit's query on the rows of `this_model`, which is SQL: a table or a subquery.
+    ///
+    /// # Errors
+    /// When a macro has no value here.
+    pub fn audit(
+        &self,
+        template: &Template,
+        model: &Model,
+        range: Option<Interval>,
+        this_model: String,
+    ) -> Result<String, RenderError> {
+        self.template(template, model, range, Some(this_model))
+    }
+
+    fn template(
+        &self,
+        template: &Template,
+        model: &Model,
+        range: Option<Interval>,
+        this_model: Option<String>,
+    ) -> Result<String, RenderError> {
+        let auditing = this_model.is_some();
+        let this_model = this_model.or_else(|| {
+            let entry = self.entries.get(&model.name)?;
+            entry.table.as_ref().map(ToString::to_string)
+        });
+        let values = RuntimeValues {
+            range: range.map(|range| (range.start(), range.end())),
+            execution_time: self.execution_time,
+            this_model,
+            runtime_stage: if auditing { "auditing" } else { "evaluating" },
+        };
+        let text = template.render(&values, model.dialect)?;
+        // The analysis calls `x::INT` column `x`; so must the table.
+        let text = if auditing {
+            text
+        } else {
+            name_casts(&text, model.dialect)
+        };
+        self.with_tables(&text, model, range)
+    }
+
+    fn with_tables(
+        &self,
+        text: &str,
+        model: &Model,
+        range: Option<Interval>,
+    ) -> Result<String, RenderError> {
+        let failed = std::cell::RefCell::new(None);
+        let text = replace_tables(text, model.dialect, &|table| {
+            let name = model.resolve(table);
+            let snapshot = self.snapshots.get(&name)?;
+            match snapshot.model.kind {
+                ModelKind::External => None,
+                ModelKind::Embedded => match self.query(&snapshot.model, range) {
+                    Ok(sql) => Some(Replacement::Subquery(sql)),
+                    Err(error) => {
+                        failed.borrow_mut().get_or_insert(error);
+                        None
+                    }
+                },
+                ModelKind::View
+                | ModelKind::Full
+                | ModelKind::IncrementalByTimeRange { .. }
+                | ModelKind::Seed(_) => self.table(&name).map(Replacement::Table),
+            }
+        });
+        failed.into_inner().map_or(Ok(text), Err)
+    }
+
+    /// The table that `name` stands for here.
+    pub fn table(&self, name: &ModelName) -> Option<TableName> {
+        self.entries.get(name)?.table.clone()
+    }
+}
