@@ -1,0 +1,116 @@
+//! The command line: parse, act, show. One file per subcommand.
+
+mod diagnostics;
+mod environments;
+mod info;
+mod init;
+mod invalidate;
+mod janitor;
+mod job;
+mod plan;
+mod plan_text;
+mod printer;
+mod progress;
+mod prompt;
+mod render;
+mod rollback;
+mod run;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use printer::Printer;
+use settings::Settings;
+
+/// Change a data warehouse as safely as code
+#[derive(Debug, Parser)]
+#[command(name = "siding", version, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 failed or the answer is no, 2 wrong usage.")]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Plan(plan::Args),
+    Run(run::Args),
+    Render(render::Args),
+    Environments(environments::Args),
+    Rollback(rollback::Args),
+    Invalidate(invalidate::Args),
+    Janitor(janitor::Args),
+    Info(info::Args),
+    Serve(Box<serve::Args>),
+    Job(job::Args),
+}
+
+/// How a command ended; becomes the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// It did what was asked.
+    Fine,
+    /// It failed, or the answer is no.
+    Failed,
+}
+
+/// Something was asked in a way that makes no sense: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command line of this process and returns its exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // Nobody is left to tell when the terminal is gone.
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    let printer = Printer::new(&cli.settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(Box::pin(dispatch(cli, &printer))));
+    match result {
+        Ok(Ending::Fine) => ExitCode::SUCCESS,
+        Ok(Ending::Failed) => ExitCode::from(1),
+        Err(error) => {
+            let usage = error.downcast_ref::<Usage>().is_some() || crate::ops::is_usage(&error);
+            match error.downcast_ref::<crate::ops::OpenError>() {
+                Some(open) => diagnostics::show_errors(open, &printer),
+                None => printer.error(&error),
+            }
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
+    let settings = &cli.settings;
+    match cli.command {
+        Command::Init(args) => init::run(settings, &args, printer),
+        Command::Plan(args) => plan::run(settings, &args, printer).await,
+        Command::Run(args) => run::run(settings, &args, printer).await,
+        Command::Render(args) => render::run(settings, &args, printer).await,
+        Command::Environments(args) => environments::run(settings, &args, printer).await,
+        Command::Rollback(args) => rollback::run(settings, &args, printer).await,
+        Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,
+        Command::Janitor(args) => janitor::run(settings, &args, printer).await,
+        Command::Info(args) => info::run(settings, &args, printer).await,
+        Command::Serve(args) => serve::run(settings, *args, printer).await,
+        Command::Job(args) => job::run(settings, &args, printer).await,
+    }
+}

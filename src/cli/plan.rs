@@ -1,0 +1,240 @@
+//! `siding plan`
+
+use crate::cli::Ending;
+use crate::cli::Usage;
+use crate::cli::diagnostics;
+use crate::cli::plan_text;
+use crate::cli::plan_text::Show;
+use crate::cli::printer::Printer;
+use crate::cli::printer::Tone;
+use crate::cli::progress::Display;
+use crate::cli::prompt::confirm;
+use crate::cli::settings::Format;
+use crate::cli::settings::Settings;
+use crate::cli::settings::execution_time;
+use crate::cli::settings::moment;
+use crate::cli::settings::now;
+use crate::cli::settings::user;
+use crate::environment::EnvironmentName;
+use crate::model::Moment;
+use crate::ops;
+use crate::ops::OpenError;
+use crate::ops::PlanRequest;
+use crate::ops::Planned;
+use crate::ops::Session;
+use crate::plan::PlanSummary;
+use crate::plan::SUMMARY_VERSION;
+
+/// Compare the project with an environment; show what would change, and apply it on request
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Environment to change; `prod` unless the project says otherwise
+    #[arg(value_parser = str::parse::<EnvironmentName>)]
+    environment: Option<EnvironmentName>,
+    /// First day to fill in a development environment
+    #[arg(short, long, value_name = "DATE")]
+    start: Option<String>,
+    /// Last day to fill in a development environment (a date counts whole)
+    #[arg(short, long, value_name = "DATE")]
+    end: Option<String>,
+    /// Take this as the current time
+    #[arg(long, value_name = "TIME")]
+    execution_time: Option<String>,
+    /// Show every model in a development environment, not only those that differ
+    #[arg(long)]
+    include_unmodified: bool,
+    /// Never ask; without --auto-apply, only show the plan
+    #[arg(long)]
+    no_prompts: bool,
+    /// Apply without asking
+    #[arg(long)]
+    auto_apply: bool,
+    /// Do not show text diffs
+    #[arg(long)]
+    no_diff: bool,
+}
+
+pub(super) async fn run(
+    settings: &Settings,
+    args: &Args,
+    printer: &Printer,
+) -> anyhow::Result<Ending> {
+    let now = execution_time(args.execution_time.as_deref())?;
+    let session = match Session::open(&settings.session()).await {
+        Ok(session) => session,
+        Err(error) => return refused(error, args, printer),
+    };
+    diagnostics::show_warnings(&session, printer);
+    let config = session.config();
+    let range = |option: &str, text: &Option<String>| -> anyhow::Result<Option<Moment>> {
+        text.as_deref()
+            .map(|text| moment(option, text, now))
+            .transpose()
+    };
+    let environment = args
+        .environment
+        .clone()
+        .unwrap_or_else(|| session.default_environment());
+    let request = PlanRequest {
+        start: range("--start", &args.start)?,
+        end: range("--end", &args.end)?,
+        execution_time: now,
+        include_unmodified: args.include_unmodified || config.plan.include_unmodified,
+        against_prod: false,
+        expires_at: session.expires_at(&environment, now),
+        actor: user(),
+        environment,
+    };
+    let planned = ops::plan(
+        session.models(),
+        session.state(),
+        &request,
+        session.warnings().to_vec(),
+    )
+    .await?;
+    let diff = !(args.no_diff || config.plan.no_diff);
+    show(&planned, diff, printer)?;
+    if planned.errors().next().is_some() {
+        printer.note(&diagnostics::in_files(
+            &planned.summary.diagnostics,
+            session.files(),
+            printer,
+        ));
+        return Ok(Ending::Failed);
+    }
+    if planned.plan.is_empty() {
+        if printer.format == Format::Text {
+            printer.text(&nothing_to_do(&planned));
+        }
+        return Ok(Ending::Fine);
+    }
+    let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
+    if !auto_apply {
+        if args.no_prompts || !printer.is_interactive() {
+            if printer.format == Format::Text {
+                printer.note("Not applied. Run again with --auto-apply to apply this plan.");
+            }
+            return Ok(Ending::Fine);
+        }
+        let question = if planned.plan.work.is_empty() {
+            "Apply - Virtual Update"
+        } else {
+            "Apply - Backfill Tables"
+        };
+        if !confirm(printer, question) {
+            printer.note("Not applied.");
+            return Ok(Ending::Failed);
+        }
+    }
+    let engine = session.engine().await?;
+    let display = Display::new(printer);
+    let applied = ops::apply(
+        &planned,
+        engine.as_ref(),
+        session.state(),
+        now_or(args, now),
+        &|progress| display.show(&progress),
+    )
+    .await;
+    drop(display);
+    let applied = applied?;
+    if printer.format == Format::Text {
+        let done = printer.paint().tone(Tone::Good, "Done.");
+        let models = match applied.executed.len() {
+            0 => "no model was executed".to_owned(),
+            1 => "1 model was executed".to_owned(),
+            executed => format!("{executed} models were executed"),
+        };
+        printer.text(&format!(
+            "{done} `{}` is up to date; {models}.",
+            request.environment
+        ));
+    }
+    Ok(Ending::Fine)
+}
+
+/// A project that cannot be opened: programs get the diagnostics in a plan without models.
+fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Result<Ending> {
+    let Some(open) = error
+        .downcast_ref::<OpenError>()
+        .filter(|_| printer.format == Format::Json)
+    else {
+        return Err(error);
+    };
+    printer.json(&PlanSummary {
+        version: SUMMARY_VERSION,
+        environment: args
+            .environment
+            .clone()
+            .unwrap_or_else(EnvironmentName::prod)
+            .to_string(),
+        compared_with: EnvironmentName::prod().to_string(),
+        plan_id: String::new(),
+        virtual_update_only: false,
+        models: Vec::new(),
+        diagnostics: open.diagnostics.clone(),
+    })?;
+    Ok(Ending::Failed)
+}
+
+/// What the state's own times are taken from: the clock, unless the caller set it.
+fn now_or(
+    args: &Args,
+    execution_time: chrono::DateTime<chrono::Utc>,
+) -> chrono::DateTime<chrono::Utc> {
+    if args.execution_time.is_some() {
+        execution_time
+    } else {
+        now()
+    }
+}
+
+fn show(planned: &Planned, diff: bool, printer: &Printer) -> anyhow::Result<()> {
+    match printer.format {
+        Format::Json => printer.json(&planned.summary),
+        Format::Markdown => {
+            let text = plan_text::render(
+                &planned.summary,
+                Show {
+                    diff,
+                    paint: printer.paint(),
+                },
+            );
+            printer.text(&format!("```\n{}\n```", text.replace("```", "` ` `")));
+            Ok(())
+        }
+        Format::Text => {
+            printer.text(&plan_text::render(
+                &planned.summary,
+                Show {
+                    diff,
+                    paint: printer.paint(),
+                },
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn nothing_to_do(planned: &Planned) -> String {
+    let name = &planned.plan.promoted.name;
+    if planned.current.target.is_none() && !name.is_prod() {
+        return format!(
+            "No changes to plan: `{name}` would show nothing that `{}` does not. --include-unmodified makes it all the same.",
+            planned.summary.compared_with
+        );
+    }
+    format!("No changes to plan: the project matches `{name}`.")
+}
+
+/// A time range makes no sense without an order.
+pub(super) fn check_order(start: Option<&Moment>, end: Option<&Moment>) -> Result<(), Usage> {
+    match (start, end) {
+        (Some(start), Some(end)) if start.as_start() >= end.as_end() => Err(Usage(format!(
+            "--end ({}) is before --start ({})",
+            end.as_end(),
+            start.as_start()
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+//! `siding rollback`
+
+use serde_json::json;
+
+use crate::cli::Ending;
+use crate::cli::diagnostics;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Display;
+use crate::cli::settings::Format;
+use crate::cli::settings::Settings;
+use crate::cli::settings::now;
+use crate::cli::settings::user;
+use crate::environment::EnvironmentName;
+use crate::ops;
+use crate::ops::Session;
+
+/// Switch an environment's views back to what an earlier plan had promoted
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Environment to switch back
+    #[arg(value_parser = str::parse::<EnvironmentName>)]
+    environment: EnvironmentName,
+    /// Plan to go back to (the start of its id is enough); by default the one before the current
+    #[arg(long, value_name = "PLAN")]
+    to: Option<String>,
+}
+
+pub(super) async fn run(
+    settings: &Settings,
+    args: &Args,
+    printer: &Printer,
+) -> anyhow::Result<Ending> {
+    let session = Session::open_config(&settings.session()).await?;
+    diagnostics::show_warnings(&session, printer);
+    let engine = session.engine().await?;
+    let display = Display::new(printer);
+    let done = ops::rollback(
+        engine.as_ref(),
+        session.state(),
+        &args.environment,
+        args.to.as_deref(),
+        &user(),
+        now(),
+        &|progress| display.show(&progress),
+    )
+    .await;
+    drop(display);
+    let done = done?;
+    if printer.format == Format::Json {
+        printer.json(&json!({
+            "version": 1,
+            "environment": args.environment,
+            "from": done.from,
+            "to": done.to,
+            "plan_id": done.plan_id,
+            "views_switched": done.switched.created,
+            "views_dropped": done.switched.dropped,
+        }))?;
+        return Ok(Ending::Fine);
+    }
+    printer.text(&format!(
+        "`{}` shows again what plan {} had promoted ({} views switched, {} dropped). What was due since is filled by the next \
+         `siding run`. The project's files are as they were: a new plan would promote them again.",
+        args.environment,
+        done.to,
+        done.switched.created,
+        done.switched.dropped
+    ));
+    Ok(Ending::Fine)
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod bot;
+pub mod cli;
+pub mod diagnostic;
+pub mod engine;
+pub mod environment;
+pub mod github;
+pub mod model;
+pub mod ops;
+pub mod plan;
+pub mod project;
+pub mod scheduler;
+pub mod snapshot;
+pub mod sql;
+pub mod state;
