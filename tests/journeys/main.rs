@@ -1,0 +1,29 @@
+//! What people do with Siding, told as stories: the real program against a stand-in for GitHub, DuckDB and SQLite.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a story that cannot go on should end where it stands"
+)]
+
+mod bad_input;
+mod bot_closed;
+mod bot_commands;
+mod bot_crash;
+mod bot_deploy;
+mod bot_harness;
+mod bot_pull_request;
+mod bot_webhook;
+mod categorization;
+mod engine_paths;
+mod fake_github;
+mod fresh_build;
+mod github_client;
+mod github_conversation;
+mod github_stand_in;
+mod hostile;
+mod kills;
+mod pipeline;
+mod reference;
+mod rough_hands;
+mod scenario_p1;
+mod whole_path;
+mod workspace;
