@@ -1,0 +1,36 @@
+//! `make bench`: figures and ratios, all measured in one run on this machine.
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark prints, and stops when something is wrong"
+)]
+
+mod generator;
+mod plan;
+mod switch;
+mod webhook;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let models = 1_000;
+    println!("Benchmarks of a release build; medians of several runs.\n");
+    plan::measure(&folder.path().join("plan"), models);
+    switch::measure(&folder.path().join("switch"), models);
+    webhook::measure(&folder.path().join("webhook"));
+}
+
+/// The median of `values`.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The binary that is measured: cargo puts examples beside it.
+fn siding() -> std::path::PathBuf {
+    let here = std::env::current_exe().expect("this program has a path");
+    let directory = here
+        .parent()
+        .and_then(std::path::Path::parent)
+        .expect("examples have a folder of their own");
+    directory.join("siding")
+}

@@ -1,0 +1,86 @@
+//! Load and plan a project without changes, cold: a process of its own each time.
+
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::generator;
+use crate::median;
+use crate::siding;
+
+pub(crate) fn measure(folder: &Path, models: usize) {
+    generator::write(folder, models);
+    let arguments = ["plan", "--execution-time", "2024-01-03", "--format", "json"];
+    let built = Command::new(siding())
+        .args(arguments)
+        .arg("--auto-apply")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("the binary starts");
+    assert!(built.success(), "the project can be built");
+    let mut seconds = Vec::new();
+    let mut memory = Vec::new();
+    for _ in 0..7 {
+        let (cpu, peak) = cpu_and_memory(folder, &arguments);
+        seconds.push(cpu);
+        memory.push(peak);
+    }
+    println!(
+        "load + plan, {models} models, no changes, cold: {:.3} s of CPU (goal 0.4), {:.0} MiB at the peak (goal 60)",
+        median(seconds),
+        median(memory)
+    );
+}
+
+/// CPU seconds of one process, and the most memory that it had, in MiB.
+fn cpu_and_memory(folder: &Path, arguments: &[&str]) -> (f64, f64) {
+    // The shell's own `time` counts the CPU of its child exactly.
+    let script = "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>/dev/null";
+    let child = Command::new("bash")
+        .args(["-c", script, "bench"])
+        .arg(siding())
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash starts");
+    let shell = child.id();
+    let watching = std::thread::spawn(move || peak_of_child(shell));
+    let output = child.wait_with_output().expect("bash ends");
+    assert!(output.status.success(), "the plan succeeds");
+    let text = String::from_utf8(output.stderr).expect("`time` prints text");
+    let cpu = text
+        .split_whitespace()
+        .map(|number| number.parse::<f64>().expect("`time` prints numbers"))
+        .sum();
+    (cpu, watching.join().expect("the watcher ends"))
+}
+
+/// Highest `VmHWM` seen of the shell's child, in MiB: the kernel's own high-water mark, read until the child is gone.
+fn peak_of_child(shell: u32) -> f64 {
+    let mut peak = 0.0_f64;
+    let children = format!("/proc/{shell}/task/{shell}/children");
+    while let Ok(text) = std::fs::read_to_string(&children) {
+        for child in text.split_whitespace() {
+            let status =
+                std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| {
+                line.trim()
+                    .trim_end_matches(" kB")
+                    .trim()
+                    .parse::<f64>()
+                    .ok()
+            });
+            peak = peak.max(kilobytes.unwrap_or(0.0) / 1024.0);
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    peak
+}
