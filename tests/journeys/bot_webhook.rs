@@ -1,7 +1,5 @@
 //! What comes in at the door.
 
-use std::time::Instant;
-
 use crate::bot_harness::Shop;
 
 const GUID: (&str, &str) = ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958");
@@ -110,33 +108,6 @@ async fn each_kind_of_nonsense_has_its_answer() {
     );
     let no_names = [JSON, ("x-hub-signature-256", &fake.sign(b"{}"))];
     assert_eq!(fake.deliver_raw(&no_names, b"{}").await, 400);
-}
-
-#[tokio::test]
-async fn a_delivery_is_answered_quickly() {
-    let shop = Shop::open().await;
-    let pr = shop.open_pull("totals", "orders", "SELECT 2 AS id\n").await;
-    shop.comment(pr, "grace", "hello").await;
-    let body = shop.fake.deliveries().last().unwrap().body.clone();
-    let signature = shop.fake.sign(body.as_bytes());
-
-    let mut times = Vec::new();
-    for number in 0..51 {
-        let guid = format!("delivery-{number}");
-        let headers = [
-            ("x-github-event", "issue_comment"),
-            ("x-github-delivery", guid.as_str()),
-            JSON,
-            ("x-hub-signature-256", signature.as_str()),
-        ];
-        let start = Instant::now();
-        assert_eq!(shop.fake.deliver_raw(&headers, body.as_bytes()).await, 202);
-        times.push(start.elapsed());
-    }
-    times.sort();
-
-    // Other tests share this machine; `make bench` measures alone.
-    assert!(times[25].as_millis() < 50, "median {:?}", times[25]);
 }
 
 #[tokio::test]
