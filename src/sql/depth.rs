@@ -14,6 +14,8 @@ pub(super) const HEAVIEST: usize = 250;
 const BRACKET: usize = 2;
 const BRACKET_AROUND_RELATION: usize = 5;
 const LAMBDA: usize = 2;
+const SIGN: usize = 4;
+const IN_LIST: usize = 4;
 const SET_OPERATION: usize = 3;
 const QUERY: usize = 7;
 const JOIN_IN_BRACKETS: usize = 50;
@@ -68,9 +70,17 @@ pub(super) fn weight(tokens: &[TokenWithSpan]) -> usize {
         .filter(|token| !matches!(token, Token::Whitespace(_)));
     // Whether a table may stand at this token.
     let mut relation = false;
+    // Whether the token before ends an operand: then a sign here is no prefix.
+    let mut operand = false;
+    // Whether the token before is IN.
+    let mut inside = false;
     for token in words {
         let group = open.last_mut().expect("the outermost group stays");
         let was_relation = std::mem::take(&mut relation);
+        let was_operand = std::mem::replace(&mut operand, ends_operand(token));
+        if std::mem::take(&mut inside) && *token != Token::LParen {
+            group.operators += IN_LIST;
+        }
         match token {
             Token::LParen | Token::LBracket | Token::LBrace => {
                 relation = was_relation;
@@ -132,6 +142,10 @@ pub(super) fn weight(tokens: &[TokenWithSpan]) -> usize {
                 | Keyword::WHEN
                 | Keyword::THEN
                 | Keyword::ELSE => group.end_part(),
+                Keyword::IN => {
+                    inside = true;
+                    group.operators += 1;
+                }
                 // A word may be a prefix operator (`NOT`), an infix one (`LIKE`), or a name.
                 Keyword::NoKeyword => {}
                 _ => group.operators += 1,
@@ -142,6 +156,7 @@ pub(super) fn weight(tokens: &[TokenWithSpan]) -> usize {
             | Token::SingleQuotedString(_)
             | Token::DoubleQuotedString(_) => {}
             Token::Arrow => group.operators += LAMBDA,
+            Token::Minus | Token::Plus if !was_operand => group.operators += SIGN,
             _ => group.operators += 1,
         }
     }
@@ -149,6 +164,18 @@ pub(super) fn weight(tokens: &[TokenWithSpan]) -> usize {
         close_one(&mut open);
     }
     open.last_mut().map_or(0, Group::weight)
+}
+
+fn ends_operand(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword == Keyword::NoKeyword || word.quote_style.is_some(),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::RParen
+        | Token::RBracket
+        | Token::RBrace => true,
+        _ => false,
+    }
 }
 
 fn close(open: &mut Vec<Group>, case: bool) {

@@ -23,8 +23,8 @@ use sqlparser::tokenizer::Location;
 
 use crate::sql::Dialect;
 use crate::sql::TableName;
-use crate::sql::columns::alias_of;
 use crate::sql::fold;
+use crate::sql::names::alias_of;
 use crate::sql::parse;
 use crate::sql::scan;
 use crate::sql::scope::Scopes;
@@ -329,10 +329,15 @@ impl Visitor for Rewriter<'_> {
         let Some((parts, replacement)) = self.replacement(name) else {
             return ControlFlow::Continue(());
         };
-        let Some(range) = self.splices.name_range(&idents(name)) else {
+        let Some(mut range) = self.splices.name_range(&idents(name)) else {
             return ControlFlow::Break(Lost);
         };
         let mut written = replacement.written(self.dialect);
+        // Behind `TABLE` stands a bare name only.
+        if let Some(start) = self.splices.table_word_before(range.start) {
+            range.start = start;
+            written.insert_str(0, "SELECT * FROM ");
+        }
         if alias.is_none() {
             let start = start_of(name);
             let bound = self.frames.iter().rev().flatten();
@@ -538,14 +543,14 @@ mod tests {
 
     #[test]
     fn opaque_queries_are_replaced_word_by_word() {
-        let text = "SELECT orders.id, l.id AS x FROM db.orders POSITIONAL JOIN db.lines l";
+        let text = "SELECT orders.id, l.id AS x FROM db.orders LEFT JOIN db.lines l USING (id) USING SAMPLE 100%";
         assert!(parse::parse(text, Dialect::DuckDb).is_err());
         means_the_same(
             text,
-            "{'id': 1, 'x': 1} {'id': 2, 'x': 3} {'id': 2, 'x': NULL}",
+            "{'id': 1, 'x': 1} {'id': 2, 'x': NULL} {'id': 2, 'x': NULL}",
         );
         means_the_same(
-            "WITH orders AS (SELECT id FROM orders) SELECT id FROM orders POSITIONAL JOIN (SELECT 'FROM db.orders' AS t)",
+            "WITH orders AS (SELECT id FROM orders) SELECT id FROM orders, (SELECT 'FROM db.orders' AS t) USING SAMPLE 100%",
             "{'id': 10}",
         );
     }

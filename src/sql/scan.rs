@@ -35,6 +35,17 @@ pub(super) struct Reference {
 }
 
 /// The text with every run of whitespace and comments as one space; `None` when a quote stays open.
+/// The text of what has no tree: whitespace and comments outside of quotes become one space. Where quoting rules are
+/// not certain the text stays as it is.
+pub(super) fn squeezed(text: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::DuckDb | Dialect::Postgres | Dialect::Redshift => {
+            squeeze(text, dialect).unwrap_or_else(|| text.to_owned())
+        }
+        _ => text.to_owned(),
+    }
+}
+
 pub(super) fn squeeze(text: &str, dialect: Dialect) -> Option<String> {
     let mut squeezed = String::with_capacity(text.len());
     for piece in pieces(text, dialect)? {

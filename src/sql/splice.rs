@@ -49,6 +49,15 @@ impl<'a> Splices<'a> {
         (one_span || all_there).then_some(range)
     }
 
+    /// Where `TABLE` stands when it is the word before `offset`: `TABLE t`.
+    pub(super) fn table_word_before(&self, offset: usize) -> Option<usize> {
+        let before = self.text.get(..offset)?.trim_end();
+        let start = before.len().checked_sub("TABLE".len())?;
+        let is_table = before.get(start..)?.eq_ignore_ascii_case("TABLE");
+        let part_of_name = |c: char| c.is_alphanumeric() || "_$.\"`".contains(c);
+        (is_table && !before[..start].ends_with(part_of_name)).then_some(start)
+    }
+
     fn holds(&self, ident: &Ident) -> bool {
         let range = self
             .offset(ident.span.start)
