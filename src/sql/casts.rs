@@ -13,8 +13,8 @@ use sqlparser::tokenizer::Token;
 use sqlparser::tokenizer::TokenWithSpan;
 
 use crate::sql::Dialect;
-use crate::sql::columns::Resolver;
 use crate::sql::fold;
+use crate::sql::names;
 use crate::sql::parse;
 use crate::sql::splice::Splices;
 
@@ -22,17 +22,14 @@ use crate::sql::splice::Splices;
 /// has no alias; everything else stays byte for byte.
 ///
 /// Models of this format count on it: engines would call the column `CAST(x AS INTEGER)` or so,
-/// while [`Query::output_columns`](super::Query::output_columns) and children call it `x`. An
+/// while [`Query::meaning`](super::Query::meaning) and children call it `x`. An
 /// opaque query stays as it is.
 pub fn name_casts(text: &str, dialect: Dialect) -> String {
     let Ok(tree) = parse::parse(text, dialect) else {
         return text.to_owned();
     };
     let mut namer = Namer {
-        resolver: Resolver {
-            dialect,
-            columns_of: &|_| None,
-        },
+        dialect,
         selects: Vec::new(),
     };
     // The visitor never breaks.
@@ -61,13 +58,13 @@ pub fn name_casts(text: &str, dialect: Dialect) -> String {
     splices.finish()
 }
 
-struct Namer<'a> {
-    resolver: Resolver<'a>,
+struct Namer {
+    dialect: Dialect,
     /// For each SELECT with a cast to name: where it starts, and the names that its items need.
     selects: Vec<(Location, Vec<Option<String>>)>,
 }
 
-impl Visitor for Namer<'_> {
+impl Visitor for Namer {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
@@ -76,7 +73,7 @@ impl Visitor for Namer<'_> {
             .iter()
             .map(|item| match item {
                 SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) => {
-                    self.resolver.expression_name(expr)
+                    names::of_item(expr, &|ident| fold::fold_ident(self.dialect, ident))
                 }
                 _ => None,
             })
@@ -173,8 +170,8 @@ mod tests {
                 "SELECT extract(day FROM a::date), a::date AS \"a\"",
             ),
             (
-                "SELECT x::int FROM t POSITIONAL JOIN u",
-                "SELECT x::int FROM t POSITIONAL JOIN u",
+                "SELECT x::int FROM t USING SAMPLE 3",
+                "SELECT x::int FROM t USING SAMPLE 3",
             ),
         ] {
             assert_eq!(name_casts(text, Dialect::DuckDb), expected);

@@ -1,244 +1,227 @@
 //! Where two versions of a query differ, in words for a reviewer.
+//!
+//! What differs was found by meaning; this only looks for the place in the text that explains it.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use sqlparser::ast::Query;
+use sqlparser::ast::Distinct;
+use sqlparser::ast::Expr;
+use sqlparser::ast::GroupByExpr;
+use sqlparser::ast::Query as Tree;
 use sqlparser::ast::Select;
 use sqlparser::ast::SelectItem;
 use sqlparser::ast::SetExpr;
+use sqlparser::ast::SetOperator;
+use sqlparser::ast::SetQuantifier;
 
-use crate::sql::columns::Ctes;
-use crate::sql::columns::Resolver;
-use crate::sql::compare::ChangedColumns;
+use crate::sql::Query;
+use crate::sql::fold;
+use crate::sql::names;
 
 /// The longest piece of SQL in a sentence, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// The columns that came and went.
-pub(super) fn names(before: &[String], after: &[String]) -> ChangedColumns {
-    let only = |these: &[String], those: &[String]| {
-        these
-            .iter()
-            .filter(|name| !those.contains(name))
-            .cloned()
-            .collect()
-    };
-    ChangedColumns {
-        added: only(after, before),
-        removed: only(before, after),
-        changed: Vec::new(),
-    }
+/// How the table that a query gives differs from the one that it gave before.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// Whether other rows come out.
+    pub rows: bool,
+    /// Columns that came.
+    pub added: &'a [String],
+    /// Columns that went.
+    pub removed: &'a [String],
+    /// Columns with another value.
+    pub changed: &'a [String],
+    /// Columns that went while another one with the same value came, old and new name.
+    pub renamed: &'a [(String, String)],
+    /// Whether the columns stand in another order.
+    pub reordered: bool,
 }
 
-/// The output columns that differ, as far as both versions name theirs.
-pub(super) fn columns(
-    old: &Query,
-    old_resolver: Resolver<'_>,
-    new: &Query,
-    new_resolver: Resolver<'_>,
-) -> ChangedColumns {
-    let none: &Ctes = &Vec::new();
-    let (Some(before), Some(after)) =
-        (old_resolver.query(old, none), new_resolver.query(new, none))
-    else {
-        return ChangedColumns::default();
-    };
-    let mut columns = names(&before, &after);
-    let old_branches = branches(&old.body);
-    let new_branches = branches(&new.body);
-    if old_branches.len() != new_branches.len() {
-        return columns;
-    }
-    // A branch of a UNION gives its columns by position, under the names of the first.
-    for (old_branch, new_branch) in old_branches.into_iter().zip(new_branches) {
-        let written = written(old_branch, &before);
-        for (name, now) in self::written(new_branch, &after) {
-            let changed = written.get(name).is_some_and(|then| *then != now);
-            if changed && !columns.changed.iter().any(|known| known == name) {
-                columns.changed.push(name.to_owned());
-            }
-        }
-    }
-    columns
-}
-
-/// The SELECTs that give the output rows, in the order of the text.
-fn branches(body: &SetExpr) -> Vec<&Select> {
-    match body {
-        SetExpr::Select(select) => vec![select],
-        SetExpr::Query(query) => branches(&query.body),
-        SetExpr::SetOperation { left, right, .. } => {
-            let mut all = branches(left);
-            all.extend(branches(right));
-            all
-        }
-        SetExpr::Values(_)
-        | SetExpr::Insert(_)
-        | SetExpr::Update(_)
-        | SetExpr::Delete(_)
-        | SetExpr::Merge(_)
-        | SetExpr::Table(_) => Vec::new(),
-    }
-}
-
-/// The items by the names of the columns that they give; empty when a star hides some.
-fn written<'n>(select: &Select, names: &'n [String]) -> BTreeMap<&'n str, String> {
-    if select.projection.len() != names.len() {
-        return BTreeMap::new();
-    }
-    let items = select.projection.iter().map(expression);
-    names.iter().map(String::as_str).zip(items).collect()
-}
-
-/// An item without its alias.
-fn expression(item: &SelectItem) -> String {
-    match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr.to_string(),
-        SelectItem::ExprWithAliases { .. }
-        | SelectItem::QualifiedWildcard(..)
-        | SelectItem::Wildcard(_) => item.to_string(),
-    }
-}
-
-/// Sentences that say what changed; empty when nothing can be named.
-pub(super) fn reasons(
-    old: &Query,
-    new: &Query,
-    columns: &ChangedColumns,
-    resolver: Resolver<'_>,
-) -> Vec<String> {
+/// Sentences that say what was edited between `old` and `new`; empty when nothing can be named.
+pub fn differences(old: &Query, new: &Query, edit: &Edit<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
-    with_reasons(old, new, &mut reasons);
-    match (
-        branches(&old.body).as_slice(),
-        branches(&new.body).as_slice(),
-    ) {
-        ([before], [after]) => {
-            column_reasons(before, after, columns, resolver, &mut reasons);
-            clause_reasons(before, after, &mut reasons);
-        }
-        (before, after) if before.len() == after.len() => {
-            for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                if before != after {
-                    reasons.push(format!("query {} of the set operation changed", index + 1));
-                }
-            }
-            if reasons.is_empty() && old.body != new.body {
-                reasons.push("the set operation changed".to_owned());
-            }
-        }
-        _ => reasons.push("the set operation has other queries".to_owned()),
+    let (before, after) = (items(old), items(new));
+    for (was, is) in edit.renamed {
+        reasons.push(format!("column `{was}` was renamed to `{is}`"));
     }
-    let clause = |changed: bool, name: &str| changed.then(|| format!("the {name} clause changed"));
-    reasons.extend(clause(old.order_by != new.order_by, "ORDER BY"));
-    let limit = old.limit_clause != new.limit_clause || old.fetch != new.fetch;
-    reasons.extend(clause(limit, "LIMIT"));
-    reasons
-}
-
-fn with_reasons(old: &Query, new: &Query, reasons: &mut Vec<String>) {
-    let ctes = |query: &Query| -> Vec<(String, String)> {
-        let with = query.with.iter();
-        with.flat_map(|with| &with.cte_tables)
-            .map(|cte| (cte.alias.name.value.clone(), cte.to_string()))
-            .collect()
+    let is_renamed = |name: &String| {
+        edit.renamed
+            .iter()
+            .any(|(was, is)| was == name || is == name)
     };
-    let before = ctes(old);
-    let after = ctes(new);
-    let find = |ctes: &[(String, String)], name: &str| {
-        ctes.iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, text)| text.clone())
-    };
-    for (name, text) in &before {
-        match find(&after, name) {
-            None => reasons.push(format!("the CTE `{name}` was removed")),
-            Some(now) if now != *text => reasons.push(format!("the CTE `{name}` changed")),
-            Some(_) => {}
-        }
+    for name in edit.removed.iter().filter(|name| !is_renamed(name)) {
+        reasons.push(format!("column `{name}` was removed"));
     }
-    for (name, _) in &after {
-        if find(&before, name).is_none() {
-            reasons.push(format!("the CTE `{name}` was added"));
-        }
-    }
-}
-
-fn column_reasons(
-    old: &Select,
-    new: &Select,
-    columns: &ChangedColumns,
-    resolver: Resolver<'_>,
-    reasons: &mut Vec<String>,
-) {
-    let named = |select: &Select| -> Option<Vec<(String, String)>> {
-        let items = select.projection.iter();
-        items
-            .map(|item| {
-                let name = match item {
-                    SelectItem::UnnamedExpr(expr) => resolver.expression_name(expr)?,
-                    SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                    SelectItem::ExprWithAliases { .. }
-                    | SelectItem::QualifiedWildcard(..)
-                    | SelectItem::Wildcard(_) => return None,
-                };
-                Some((name, expression(item)))
-            })
-            .collect()
-    };
-    let (Some(before), Some(after)) = (named(old), named(new)) else {
-        if old.projection != new.projection {
-            reasons.push("the list of columns changed".to_owned());
-        }
-        return;
-    };
-    let start = reasons.len();
-    for (name, then) in &before {
-        let here = after.iter().find(|(other, _)| other == name);
-        match here {
-            Some((_, now)) if now == then => {}
-            Some((_, now)) => reasons.push(format!(
+    for name in edit.changed {
+        match (before.get(name), after.get(name)) {
+            (Some(then), Some(now)) if then != now => reasons.push(format!(
                 "column `{name}` changed: `{}` → `{}`",
                 short(then),
                 short(now)
             )),
-            None => {
-                let renamed = after.iter().find(|(other, now)| {
-                    now == then && columns.added.iter().any(|added| added == other)
-                });
-                reasons.push(match renamed {
-                    Some((other, _)) => format!("column `{name}` was renamed to `{other}`"),
-                    None => format!("column `{name}` was removed"),
-                });
-            }
+            _ => reasons.push(format!("column `{name}` changes")),
         }
     }
-    for (name, _) in &after {
-        if !before.iter().any(|(other, _)| other == name) {
-            reasons.push(format!("column `{name}` was added"));
+    for name in edit.added.iter().filter(|name| !is_renamed(name)) {
+        reasons.push(format!("column `{name}` was added"));
+    }
+    if let (Ok(old), Ok(new)) = (old.tree(), new.tree()) {
+        let before = reasons.len();
+        clauses(old, new, edit, &mut reasons);
+        if reasons.len() == before && edit.rows {
+            // It may be hidden in a CTE or a subquery.
+            inside(old, new, &mut reasons);
         }
     }
-    if reasons.len() == start && before != after {
+    if reasons.is_empty() && edit.reordered {
         reasons.push("the order of the columns changed".to_owned());
+    }
+    reasons
+}
+
+/// What gives each output column, as text, by name.
+fn items(query: &Query) -> BTreeMap<String, String> {
+    let dialect = query.dialect();
+    let Some(select) = query.tree().ok().and_then(|tree| first_select(&tree.body)) else {
+        return BTreeMap::new();
+    };
+    let mut items = BTreeMap::new();
+    for item in &select.projection {
+        let (name, expr) = match item {
+            SelectItem::UnnamedExpr(expr) => (
+                names::of_item(expr, &|ident| fold::fold_ident(dialect, ident)),
+                expr,
+            ),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                (Some(fold::fold_ident(dialect, alias)), expr)
+            }
+            SelectItem::ExprWithAliases { .. }
+            | SelectItem::QualifiedWildcard(..)
+            | SelectItem::Wildcard(_) => continue,
+        };
+        if let Some(name) = name {
+            items.insert(name, expr.to_string());
+        }
+    }
+    items
+}
+
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
     }
 }
 
-fn clause_reasons(old: &Select, new: &Select, reasons: &mut Vec<String>) {
+fn clauses(old: &Tree, new: &Tree, edit: &Edit<'_>, reasons: &mut Vec<String>) {
+    let limits = old.limit_clause != new.limit_clause || old.fetch != new.fetch;
+    if limits && edit.rows {
+        reasons.push("the LIMIT clause changed".to_owned());
+    }
+    if old.order_by != new.order_by {
+        reasons.push("the ORDER BY clause changed".to_owned());
+    }
+    match (&*old.body, &*new.body) {
+        (SetExpr::Select(before), SetExpr::Select(after)) if edit.rows => {
+            select_clauses(before, after, edit, reasons);
+        }
+        (
+            SetExpr::SetOperation {
+                op, set_quantifier, ..
+            },
+            SetExpr::SetOperation {
+                op: new_op,
+                set_quantifier: new_quantifier,
+                ..
+            },
+        ) if edit.rows => {
+            if (op, set_quantifier) != (new_op, new_quantifier) {
+                reasons.push(
+                    format!("{op} became {new_op} {new_quantifier}")
+                        .trim()
+                        .to_owned(),
+                );
+            } else if (*op, *set_quantifier) != (SetOperator::Union, SetQuantifier::All)
+                && old.body.to_string() != new.body.to_string()
+            {
+                reasons.push(format!(
+                    "its {op} compares whole rows, and their columns or values changed"
+                ));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn select_clauses(old: &Select, new: &Select, edit: &Edit<'_>, reasons: &mut Vec<String>) {
+    let start = reasons.len();
     let mut check = |changed: bool, name: &str| {
         if changed {
             reasons.push(format!("the {name} clause changed"));
         }
     };
     check(old.distinct != new.distinct, "DISTINCT");
-    check(old.from != new.from, "FROM");
+    check(
+        old.from
+            .iter()
+            .map(ToString::to_string)
+            .ne(new.from.iter().map(ToString::to_string)),
+        "FROM",
+    );
     check(old.lateral_views != new.lateral_views, "LATERAL VIEW");
-    check(old.selection != new.selection, "WHERE");
-    check(old.group_by != new.group_by, "GROUP BY");
-    check(old.having != new.having, "HAVING");
-    check(old.qualify != new.qualify, "QUALIFY");
-    check(old.named_window != new.named_window, "WINDOW");
-    check(old.top != new.top, "TOP");
+    check(text(&old.selection) != text(&new.selection), "WHERE");
+    check(
+        old.group_by.to_string() != new.group_by.to_string(),
+        "GROUP BY",
+    );
+    check(text(&old.having) != text(&new.having), "HAVING");
+    check(text(&old.qualify) != text(&new.qualify), "QUALIFY");
+    if reasons.len() > start {
+        return;
+    }
+    let differs = !edit.added.is_empty() || !edit.changed.is_empty() || !edit.removed.is_empty();
+    if !differs {
+        return;
+    }
+    if matches!(new.distinct, Some(Distinct::Distinct)) {
+        reasons.push("SELECT DISTINCT compares whole rows, so its rows may change".to_owned());
+    } else if matches!(new.group_by, GroupByExpr::All(_)) {
+        reasons
+            .push("GROUP BY ALL groups by every plain column, so its groups may change".to_owned());
+    } else if matches!(&new.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty()) {
+        reasons.push(
+            "a call in the new columns may fold the rows into one or make several of one"
+                .to_owned(),
+        );
+    }
+}
+
+fn inside(old: &Tree, new: &Tree, reasons: &mut Vec<String>) {
+    let ctes = |query: &Tree| -> BTreeMap<String, String> {
+        let with = query.with.iter();
+        with.flat_map(|with| &with.cte_tables)
+            .map(|cte| (cte.alias.name.value.clone(), cte.to_string()))
+            .collect()
+    };
+    let (before, after) = (ctes(old), ctes(new));
+    for (name, text) in &before {
+        match after.get(name) {
+            None => reasons.push(format!("the CTE `{name}` was removed")),
+            Some(now) if now != text => reasons.push(format!("the CTE `{name}` changed")),
+            Some(_) => {}
+        }
+    }
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        reasons.push(format!("the CTE `{name}` was added"));
+    }
+}
+
+fn text(expr: &Option<Expr>) -> String {
+    expr.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 fn short(text: &impl Display) -> String {

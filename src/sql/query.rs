@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use sqlparser::ast;
 
 use crate::sql::Dialect;
+use crate::sql::Digest;
 use crate::sql::TableName;
-use crate::sql::canonical;
-use crate::sql::columns::ColumnsOf;
-use crate::sql::columns::Resolver;
+use crate::sql::meaning;
+use crate::sql::meaning::Meaning;
+use crate::sql::meaning::SchemaOf;
 use crate::sql::parse;
 use crate::sql::scan;
 use crate::sql::tables;
-use crate::sql::volatile;
 
 /// A query that was read once; cheap to clone and to share between threads.
 ///
@@ -29,24 +30,21 @@ struct Inner {
     text: String,
     dialect: Dialect,
     tree: Result<ast::Query, String>,
-    tables: BTreeSet<TableName>,
+    /// Found when somebody asks.
+    tables: OnceLock<BTreeSet<TableName>>,
 }
 
 impl Query {
     /// Reads `text`, which should be exactly one query; anything else is opaque.
     pub fn parse(text: &str, dialect: Dialect) -> Self {
         let tree = parse::parse(text, dialect);
-        let tables = match &tree {
-            Ok(tree) => tables::tables(tree, dialect),
-            Err(_) => scan::tables(text, dialect),
-        };
         let text = text.to_owned();
         Self {
             inner: Arc::new(Inner {
                 text,
                 dialect,
                 tree,
-                tables,
+                tables: OnceLock::new(),
             }),
         }
     }
@@ -61,6 +59,12 @@ impl Query {
         &self.inner.text
     }
 
+    /// The query printed from its tree: what the rest of Siding understood of the text. `None` for
+    /// an opaque query. Reads back to the same tree, but is not meant to be executed.
+    pub fn printed(&self) -> Option<String> {
+        self.inner.tree.as_ref().ok().map(ToString::to_string)
+    }
+
     /// The dialect as it was given.
     pub fn dialect(&self) -> Dialect {
         self.inner.dialect
@@ -70,51 +74,34 @@ impl Query {
     ///
     /// No CTEs, no table functions (`read_parquet('…')`), no files (`FROM 'data.csv'`).
     pub fn tables(&self) -> &BTreeSet<TableName> {
-        &self.inner.tables
+        let inner = &self.inner;
+        inner.tables.get_or_init(|| match &inner.tree {
+            Ok(tree) => tables::tables(tree, inner.dialect),
+            Err(_) => scan::tables(&inner.text, inner.dialect),
+        })
     }
 
-    /// The names of the output columns in order, in the case that the dialect stores; `None` when
-    /// one is unknown (a star over unknown columns, an expression without a name) or occurs twice.
-    ///
-    /// A cast without an alias has the name of what it casts: execute the text that
-    /// [`name_casts`](super::name_casts) gives, so that the engine agrees.
-    pub fn output_columns(&self, columns_of: ColumnsOf<'_>) -> Option<Vec<String>> {
-        let tree = self.inner.tree.as_ref().ok()?;
-        self.resolver(columns_of).query(tree, &Vec::new())
+    /// What the fingerprint is taken over: equal for queries that mean the same by construction.
+    pub fn canonical(&self, schema_of: SchemaOf<'_>) -> Digest {
+        self.meaning(schema_of).digest()
     }
 
-    /// The text that the fingerprint is taken over: equal for queries that differ only in spelling.
-    /// Known stars are written out, so it changes when the columns behind a star change.
-    pub fn canonical(&self, columns_of: ColumnsOf<'_>) -> String {
-        match self.canonical_tree(columns_of) {
-            Ok(tree) => tree.to_string(),
-            Err(_) => canonical::text(&self.inner.text, self.inner.dialect),
-        }
-    }
-
-    /// Whether two runs over the same data may give different rows: the query calls a function
-    /// like `random()`, `now()` or `nextval()`, or takes a sample. A function that is not known
-    /// counts as one that depends on its arguments alone. An opaque query is volatile.
-    pub fn is_volatile(&self) -> bool {
-        match &self.inner.tree {
-            Ok(tree) => volatile::is_volatile(tree),
-            Err(_) => true,
-        }
-    }
-
-    pub(super) fn resolver<'a>(&self, columns_of: ColumnsOf<'a>) -> Resolver<'a> {
-        Resolver {
-            dialect: self.inner.dialect,
-            columns_of,
+    /// What the query means, where `schema_of` gives the columns of tables.
+    pub fn meaning(&self, schema_of: SchemaOf<'_>) -> Meaning {
+        let inner = &self.inner;
+        match &inner.tree {
+            Ok(tree) => meaning::of(tree, inner.dialect, schema_of),
+            Err(reason) => meaning::coarse(
+                &scan::squeezed(&inner.text, inner.dialect),
+                inner.dialect,
+                self.tables().clone(),
+                None,
+                reason.clone(),
+            ),
         }
     }
 
     pub(super) fn tree(&self) -> Result<&ast::Query, &str> {
         self.inner.tree.as_ref().map_err(String::as_str)
-    }
-
-    pub(super) fn canonical_tree(&self, columns_of: ColumnsOf<'_>) -> Result<ast::Query, &str> {
-        let tree = self.tree()?;
-        Ok(canonical::tree(tree, self.resolver(columns_of)))
     }
 }

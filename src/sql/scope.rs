@@ -72,14 +72,6 @@ impl<T: Clone> Scopes<T> {
         self.frames.push(frame);
     }
 
-    /// Whether `query`, entered last, is the body of a CTE.
-    pub(super) fn is_cte_body(&self, query: &Query) -> bool {
-        let above = self.frames.iter().rev().nth(1);
-        above
-            .and_then(|frame| frame.waiting.last())
-            .is_some_and(|cte| cte.address == address(query))
-    }
-
     /// Call after the parts of `query` were walked. When `query` is the body of a CTE, `what` is
     /// asked with the names that `WITH name(a, b)` gives, and the CTE is visible from now on.
     pub(super) fn leave(&mut self, query: &Query, what: impl FnOnce(&[String]) -> T) {
@@ -97,12 +89,6 @@ impl<T: Clone> Scopes<T> {
         {
             frame.visible.push((next.name.clone(), unfinished.clone()));
         }
-    }
-
-    /// Everything visible here, innermost last.
-    pub(super) fn visible(&self) -> Vec<(String, T)> {
-        let frames = self.frames.iter();
-        frames.flat_map(|frame| frame.visible.clone()).collect()
     }
 
     /// What is known about the CTE that `parts` names here, innermost first; `None` when it is
