@@ -58,6 +58,9 @@ pub struct Seed {
     pub csv: CsvSettings,
     /// The file's columns in order, each with the BLAKE3 hash (hex) of its name and content.
     pub column_hashes: Vec<(String, String)>,
+    /// How many rows it has.
+    #[serde(default)]
+    pub row_count: usize,
     /// The file's text. Not kept in the state: only a plan loads seeds, and it has the files.
     #[serde(skip, default)]
     pub text: String,
@@ -136,6 +139,7 @@ impl Seed {
             path,
             csv,
             column_hashes,
+            row_count: table.rows.len(),
             text: text.to_owned(),
         };
         Ok((seed, columns))

@@ -1,73 +1,93 @@
 //! Judge one changed model: what the change means for its table and for its readers.
 //!
-//! Sound before precise: whatever is not proven harmless is breaking.
+//! Everything follows from the two surfaces: whether the table is another one, and what of it readers would see
+//! differently. The rest of this file finds words for it.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::model::Model;
 use crate::model::ModelKind;
-use crate::model::ModelName;
-use crate::plan::ColumnChanges;
-use crate::plan::Effect;
-use crate::plan::Judgement;
 use crate::plan::diff::Sides;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Snapshot;
+use crate::snapshot::SurfaceChange;
 use crate::snapshot::audits_key;
 use crate::snapshot::interval_unit;
 use crate::snapshot::parse;
-use crate::sql::Query;
-use crate::sql::QueryChange;
-use crate::sql::TableName;
-use crate::sql::compare;
+use crate::sql::Edit;
+use crate::sql::Meaning;
+use crate::sql::differences;
 
-/// Judges a model whose own data fingerprint moved.
+/// The most reasons that are given for one model.
+const MOST_REASONS: usize = 12;
+
+/// A change of one model, judged.
+pub(super) struct Judgement {
+    /// For its own table.
+    pub(super) category: ChangeCategory,
+    /// Why, one sentence each.
+    pub(super) reasons: Vec<String>,
+}
+
+/// Judges a model whose own definition changed what its rows depend on.
 pub(super) fn direct(
     previous: &Snapshot,
     candidate: &Candidate,
+    change: &SurfaceChange,
     sides: &Sides<'_>,
-) -> (Judgement, ColumnChanges) {
-    let (own, columns) = own_change(previous, candidate, sides);
-    let inherited = inherited(candidate, written_out(previous, sides).as_ref(), sides);
-    let judgement = match (own, inherited) {
-        (Own::Breaking(mut reasons), inherited) => {
-            reasons.extend(inherited.err());
-            Judgement {
-                category: ChangeCategory::Breaking,
-                effect: Effect::Breaking,
-                reasons,
-            }
-        }
-        (Own::Added { reasons, added }, Ok(())) => Judgement {
-            category: ChangeCategory::NonBreaking,
-            effect: Effect::Added(added),
-            reasons,
-        },
-        // The edit itself is harmless, but a parent's is not: the readers must be rebuilt (L1).
-        (Own::Added { mut reasons, .. }, Err(reason)) => {
-            reasons.push(reason);
-            Judgement {
-                category: ChangeCategory::Breaking,
-                effect: Effect::Breaking,
-                reasons,
-            }
-        }
+) -> Judgement {
+    let is_other_kind = previous.model.kind.name() != candidate.model.kind.name();
+    let category = if is_other_kind || change.breaks_readers() {
+        ChangeCategory::Breaking
+    } else {
+        ChangeCategory::NonBreaking
     };
-    (judgement, columns)
+    if previous.surface.is_unknown() {
+        return Judgement {
+            category,
+            reasons: vec!["an older release of Siding planned it: it is built again".to_owned()],
+        };
+    }
+    let mut reasons = property_changes(&previous.model, &candidate.model);
+    match (&candidate.model.kind, &candidate.meaning) {
+        (_, Some(meaning)) => {
+            reasons.extend(query_changes(previous, candidate, change));
+            reasons.extend(inherited(candidate, meaning, sides));
+        }
+        (ModelKind::Seed(_), None) => reasons.extend(column_changes(change, "content")),
+        (_, None) => reasons.extend(column_changes(change, "type")),
+    }
+    if reasons.is_empty() {
+        reasons.push(if change.breaks_readers() {
+            "the query changed".to_owned()
+        } else {
+            "the query changed, but neither its rows nor their values".to_owned()
+        });
+    }
+    Judgement { category, reasons }
 }
 
-/// Judges a model whose own data did not change but whose parents' did.
-pub(super) fn indirect(candidate: &Candidate, sides: &Sides<'_>) -> Judgement {
-    match inherited(candidate, parse(&candidate.model).as_ref(), sides) {
-        Ok(()) => Judgement {
+/// Judges a model that was not edited, but that reads something that changed.
+pub(super) fn indirect(candidate: &Candidate, is_same_table: bool, sides: &Sides<'_>) -> Judgement {
+    if is_same_table {
+        return Judgement {
             category: ChangeCategory::IndirectNonBreaking,
-            effect: Effect::None,
             reasons: vec!["it reads nothing that changed".to_owned()],
-        },
-        Err(reason) => Judgement {
-            category: ChangeCategory::IndirectBreaking,
-            effect: Effect::Breaking,
-            reasons: vec![reason],
-        },
+        };
+    }
+    let mut reasons: Vec<String> = candidate
+        .meaning
+        .iter()
+        .flat_map(|meaning| inherited(candidate, meaning, sides))
+        .collect();
+    if reasons.is_empty() {
+        reasons.push("what it reads changed".to_owned());
+    }
+    Judgement {
+        category: ChangeCategory::IndirectBreaking,
+        reasons,
     }
 }
 
@@ -79,184 +99,166 @@ pub(super) fn metadata(previous: &Snapshot, candidate: &Candidate) -> Judgement 
     } else if audits_key(&previous.model) != audits_key(&candidate.model) {
         "its audits changed"
     } else {
-        "only its layout, comments or metadata changed"
+        "only its metadata changed"
     };
     Judgement {
         category: ChangeCategory::Metadata,
-        effect: Effect::None,
         reasons: vec![reason.to_owned()],
     }
 }
 
-/// What the model's own edit does, whatever its parents do.
-enum Own {
-    Added {
-        added: Vec<String>,
-        reasons: Vec<String>,
-    },
-    Breaking(Vec<String>),
+/// What of the changes above a model reaches it, in words.
+fn inherited(candidate: &Candidate, meaning: &Meaning, sides: &Sides<'_>) -> Vec<String> {
+    let changes: Vec<_> = meaning
+        .tables
+        .iter()
+        .map(|table| {
+            let name = candidate.model.resolve(table);
+            sides.changes.get(&name).map(|change| (name, change))
+        })
+        .collect();
+    let mut reasons = Vec::new();
+    if let Some(reason) = &meaning.coarse
+        && changes
+            .iter()
+            .flatten()
+            .any(|(_, change)| change.surface != SurfaceChange::default())
+    {
+        reasons.push(format!(
+            "it reads something that changed, and its own query cannot be taken apart: {reason}"
+        ));
+        return reasons;
+    }
+    let columns = meaning.columns.iter().flatten();
+    let values = columns.map(|column| &column.value);
+    let parts: Vec<_> = values.chain([&meaning.rows, &meaning.whole]).collect();
+    let rows: BTreeSet<u32> = parts
+        .iter()
+        .flat_map(|part| part.tables.iter().copied())
+        .collect();
+    for place in rows {
+        if let Some((name, change)) = &changes[place as usize]
+            && change.surface.rows
+        {
+            reasons.push(format!("it reads `{name}`, whose rows change"));
+        }
+    }
+    let read: BTreeSet<u32> = parts
+        .iter()
+        .flat_map(|part| part.columns.iter().copied())
+        .collect();
+    let mut by_parent: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for place in read {
+        let source = &meaning.sources[place as usize];
+        let Some((name, change)) = &changes[source.table as usize] else {
+            continue;
+        };
+        if change.surface.rows {
+            continue;
+        }
+        let surface = &change.surface;
+        let reads = match &source.column {
+            Some(column) if surface.changed.contains(column) => format!("`{column}`"),
+            Some(column) if surface.removed.contains(column) => {
+                reasons.push(format!("it reads `{column}` of `{name}`, which is gone"));
+                continue;
+            }
+            None | Some(_) if surface.unknown => "columns that are not known".to_owned(),
+            None if *surface != SurfaceChange::default() => "all columns".to_owned(),
+            _ => continue,
+        };
+        by_parent.entry(source.table).or_default().push(reads);
+    }
+    for (table, columns) in by_parent {
+        if let Some((name, _)) = &changes[table as usize] {
+            let what = if columns.len() == 1 {
+                "changes"
+            } else {
+                "change"
+            };
+            reasons.push(format!(
+                "it reads {} of `{name}`, which {what}",
+                listed(&columns)
+            ));
+        }
+    }
+    reasons.dedup();
+    reasons.truncate(MOST_REASONS);
+    reasons
 }
 
-fn own_change(
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// What was edited in the query, in words.
+fn query_changes(
     previous: &Snapshot,
     candidate: &Candidate,
-    sides: &Sides<'_>,
-) -> (Own, ColumnChanges) {
-    let (before, after) = (&*previous.model, &*candidate.model);
-    let mut reasons = property_changes(before, after);
-    match (&before.kind, &after.kind) {
-        (ModelKind::Seed(old), ModelKind::Seed(new)) => {
-            let (own, columns) =
-                keyed_columns_change(&old.column_hashes, &new.column_hashes, "content");
-            return (own.with(reasons), columns);
-        }
-        (ModelKind::External, ModelKind::External) => {
-            let (own, columns) = keyed_columns_change(&declared(before), &declared(after), "type");
-            // The declared columns are what was just compared.
-            return (own.with(Vec::new()), columns);
-        }
-        _ => {}
+    change: &SurfaceChange,
+) -> Vec<String> {
+    let (Some(old), Some(new)) = (parse(&previous.model), parse(&candidate.model)) else {
+        return Vec::new();
+    };
+    let renamed = renamed(previous, change);
+    let edit = Edit {
+        rows: change.rows,
+        added: &change.added,
+        removed: &change.removed,
+        changed: &change.changed,
+        renamed: &renamed,
+        reordered: change.reordered,
+    };
+    let mut reasons = differences(&old, &new, &edit);
+    if let Some(reason) = candidate
+        .meaning
+        .as_ref()
+        .and_then(|meaning| meaning.coarse.as_ref())
+    {
+        reasons.push(format!("the query cannot be taken apart: {reason}"));
     }
-    let (Some(old), Some(new)) = (parse(before), parse(after)) else {
-        return (Own::Breaking(reasons), ColumnChanges::default());
-    };
-    let old_columns = |table: &TableName| {
-        let name = before.resolve(table);
-        sides
-            .old
-            .get(&name)
-            .and_then(|parent| parent.columns.clone())
-    };
-    let new_columns = |table: &TableName| {
-        let name = after.resolve(table);
-        sides
-            .new
-            .get(&name)
-            .and_then(|parent| parent.columns.clone())
-    };
-    match compare(&old, &old_columns, &new, &new_columns) {
-        QueryChange::Same => {
-            if reasons.is_empty() {
-                reasons.push("its fingerprint changed".to_owned());
-            }
-            (Own::Breaking(reasons), ColumnChanges::default())
-        }
-        QueryChange::Additive { added, reason } => {
-            let columns = ColumnChanges {
-                added: added.clone(),
-                ..ColumnChanges::default()
-            };
-            (
-                Own::Added {
-                    added,
-                    reasons: vec![reason],
-                }
-                .with(reasons),
-                columns,
-            )
-        }
-        QueryChange::Different {
-            reasons: found,
-            columns,
-        } => {
-            reasons.extend(found);
-            let columns = ColumnChanges {
-                added: columns.added,
-                removed: columns.removed,
-                changed: columns.changed,
-            };
-            (Own::Breaking(reasons), columns)
-        }
-    }
+    reasons.truncate(MOST_REASONS);
+    reasons
 }
 
-impl Own {
-    /// The same, breaking if any property changed besides.
-    fn with(self, properties: Vec<String>) -> Self {
-        match self {
-            Self::Added { added, reasons } if properties.is_empty() => {
-                Self::Added { added, reasons }
-            }
-            Self::Added { reasons, .. } | Self::Breaking(reasons) => {
-                Self::Breaking(properties.into_iter().chain(reasons).collect())
-            }
+/// Columns that went while another one with the same value came.
+fn renamed(previous: &Snapshot, change: &SurfaceChange) -> Vec<(String, String)> {
+    let was = previous.surface.columns.iter().flatten();
+    let mut pairs = Vec::new();
+    for (name, digest) in was.filter(|(name, _)| change.removed.contains(name)) {
+        let other = change.added_values.iter().find(|(other, value)| {
+            value == digest && !pairs.iter().any(|(_, taken)| taken == other)
+        });
+        if let Some((other, _)) = other {
+            pairs.push((name.clone(), other.clone()));
         }
     }
+    pairs
 }
 
-/// Compares columns that carry a key (content hash, type): more columns are harmless, anything else is not.
-fn keyed_columns_change(
-    old: &[(String, String)],
-    new: &[(String, String)],
-    what: &str,
-) -> (Own, ColumnChanges) {
-    let names = |columns: &[(String, String)], other: &[(String, String)]| -> Vec<String> {
-        columns
-            .iter()
-            .filter(|(name, _)| !other.iter().any(|(known, _)| known == name))
-            .map(|(name, _)| name.clone())
-            .collect()
-    };
-    let changes = ColumnChanges {
-        added: names(new, old),
-        removed: names(old, new),
-        changed: new
-            .iter()
-            .filter(|(name, key)| {
-                old.iter()
-                    .any(|(known, before)| known == name && before != key)
-            })
-            .map(|(name, _)| name.clone())
-            .collect(),
-    };
-    let mut reasons: Vec<String> = Vec::new();
-    reasons.extend(
-        changes
-            .removed
-            .iter()
-            .map(|name| format!("column `{name}` was removed")),
-    );
-    reasons.extend(
-        changes
-            .changed
-            .iter()
-            .map(|name| format!("the {what} of column `{name}` changed")),
-    );
-    let kept: Vec<_> = new
-        .iter()
-        .filter(|(name, _)| !changes.added.contains(name))
-        .map(|(name, _)| name)
-        .collect();
-    if reasons.is_empty() && kept != old.iter().map(|(name, _)| name).collect::<Vec<_>>() {
+fn column_changes(change: &SurfaceChange, what: &str) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for name in &change.removed {
+        reasons.push(format!("column `{name}` was removed"));
+    }
+    for name in &change.changed {
+        reasons.push(format!("the {what} of column `{name}` changed"));
+    }
+    for name in &change.added {
+        reasons.push(format!("column `{name}` was added"));
+    }
+    if change.rows {
+        reasons.push("the number of its rows changed".to_owned());
+    }
+    if reasons.is_empty() && change.reordered {
         reasons.push("the order of its columns changed".to_owned());
     }
-    if reasons.is_empty() && !changes.added.is_empty() {
-        let reasons = changes
-            .added
-            .iter()
-            .map(|name| format!("column `{name}` was added"))
-            .collect();
-        return (
-            Own::Added {
-                added: changes.added.clone(),
-                reasons,
-            },
-            changes,
-        );
-    }
-    (Own::Breaking(reasons), changes)
-}
-
-fn declared(model: &Model) -> Vec<(String, String)> {
-    let columns = model.columns.iter().flatten();
-    columns
-        .map(|column| {
-            (
-                column.name.clone(),
-                column.data_type.clone().unwrap_or_default(),
-            )
-        })
-        .collect()
+    reasons.truncate(MOST_REASONS);
+    reasons
 }
 
 /// Changed properties that rows depend on, besides the query and a seed's content.
@@ -322,90 +324,26 @@ fn property_changes(before: &Model, after: &Model) -> Vec<String> {
         before.stamp.clone().unwrap_or_default(),
         after.stamp.clone().unwrap_or_default(),
     );
-    if let (ModelKind::Seed(_), ModelKind::Seed(_)) = (&before.kind, &after.kind) {
-        // Which columns there are shows in the file; here only their types matter.
-        let (old, new) = (declared(before), declared(after));
-        for (name, data_type) in new {
-            if let Some((_, known)) = old
-                .iter()
-                .find(|(known, _)| *known == name)
-                .filter(|(_, known)| *known != data_type)
-            {
-                reasons.push(format!(
-                    "the type of column `{name}` changed: `{known}` → `{data_type}`"
-                ));
-            }
+    let declared = |model: &Model| -> BTreeMap<String, Option<String>> {
+        let columns = model.columns.iter().flatten();
+        columns
+            .map(|column| (column.name.clone(), column.data_type.clone()))
+            .collect()
+    };
+    let (old, new) = (declared(before), declared(after));
+    for (name, data_type) in &new {
+        if let Some(known) = old.get(name).filter(|known| *known != data_type) {
+            let text = |data_type: &Option<String>| data_type.clone().unwrap_or_default();
+            reasons.push(format!(
+                "the type of column `{name}` changed: `{}` → `{}`",
+                text(known),
+                text(data_type)
+            ));
         }
-    } else if before.columns != after.columns {
+    }
+    let is_declared = !matches!(after.kind, ModelKind::Seed(_) | ModelKind::External);
+    if is_declared && old.keys().ne(new.keys()) {
         reasons.push("the declared columns changed".to_owned());
     }
     reasons
-}
-
-/// `Ok` when no change of a parent reaches the rows of `query`, which `candidate` has or stands for; otherwise
-/// why one does.
-fn inherited(
-    candidate: &Candidate,
-    query: Option<&Query>,
-    sides: &Sides<'_>,
-) -> Result<(), String> {
-    for parent in &candidate.model.depends_on {
-        let Some(change) = sides.changes.get(parent) else {
-            continue;
-        };
-        match &change.effect {
-            Effect::None => {}
-            Effect::Breaking => return Err(format!("it reads `{parent}`, whose rows change")),
-            Effect::Added(added) => shielded(candidate, query, parent, added, sides)?,
-        }
-    }
-    Ok(())
-}
-
-fn shielded(
-    candidate: &Candidate,
-    query: Option<&Query>,
-    parent: &ModelName,
-    added: &[String],
-    sides: &Sides<'_>,
-) -> Result<(), String> {
-    let Some(query) = query else {
-        return Err(format!("it reads `{parent}`, which gains columns"));
-    };
-    let model = &candidate.model;
-    let columns_of = |table: &TableName| {
-        let name = model.resolve(table);
-        sides
-            .new
-            .get(&name)
-            .and_then(|parent| parent.columns.clone())
-    };
-    for table in query
-        .tables()
-        .iter()
-        .filter(|table| model.resolve(table) == *parent)
-    {
-        query
-            .shields_from_added(table, added, &columns_of)
-            .map_err(|reason| format!("it reads `{parent}`, which gains columns: {reason}"))?;
-    }
-    Ok(())
-}
-
-/// The previous query with every `*` written out over the parents' previous columns.
-///
-/// An additive edit may come from a `*` alone: the parent gained a column. The comparison has shown that the
-/// new query, written out, is the previous one with columns more; what is left to ask is whether the
-/// previous one, written out, takes notice of what its parents gained.
-fn written_out(previous: &Snapshot, sides: &Sides<'_>) -> Option<Query> {
-    let model = &previous.model;
-    let columns_of = |table: &TableName| {
-        let name = model.resolve(table);
-        sides
-            .old
-            .get(&name)
-            .and_then(|parent| parent.columns.clone())
-    };
-    let query = parse(model)?;
-    Some(Query::parse(&query.canonical(&columns_of), model.dialect))
 }

@@ -1,6 +1,7 @@
 //! Compare the models of a project with those of an environment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use similar::TextDiff;
 
@@ -8,12 +9,14 @@ use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::ColumnChanges;
-use crate::plan::Effect;
 use crate::plan::ModelChange;
 use crate::plan::categorize;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Snapshot;
+use crate::snapshot::Surface;
+use crate::snapshot::SurfaceChange;
+use crate::sql::Schema;
 
 /// How one model differs.
 #[derive(Clone, Debug)]
@@ -27,50 +30,28 @@ pub struct Change {
     /// Which columns differ.
     pub columns: ColumnChanges,
     /// What readers notice.
-    pub effect: Effect,
+    pub surface: SurfaceChange,
+    /// The columns of the new version with their types, when it differs and they are known.
+    pub schema: Option<Arc<Schema>>,
     /// Unified text diff of the definition, when it differs.
     pub diff: Option<String>,
 }
 
-/// How each model of either side differs, by name.
-///
-/// `old` is what the environment has, `new` the project; `order` lists the names of `new`, parents first.
-pub fn changes(
-    old: &BTreeMap<ModelName, Snapshot>,
-    new: &BTreeMap<ModelName, Candidate>,
-    order: &[ModelName],
-) -> BTreeMap<ModelName, Change> {
-    let mut changes: BTreeMap<ModelName, Change> = BTreeMap::new();
-    for name in order {
-        let Some(candidate) = new.get(name) else {
-            continue;
-        };
-        let change = match old.get(name) {
-            None => added(candidate),
-            Some(previous) if previous.id == candidate.id => unchanged(),
-            Some(previous) => modified(
-                previous,
-                candidate,
-                &Sides {
-                    old,
-                    new,
-                    changes: &changes,
-                },
-            ),
-        };
-        changes.insert(name.clone(), change);
-    }
-    for (name, previous) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
-        changes.insert(name.clone(), removed(previous));
-    }
-    changes
-}
-
-/// Both projects, and the changes of everything above the model in question.
+/// What the environment has, and the changes of everything above the model in question.
 pub(super) struct Sides<'a> {
     pub(super) old: &'a BTreeMap<ModelName, Snapshot>,
-    pub(super) new: &'a BTreeMap<ModelName, Candidate>,
     pub(super) changes: &'a BTreeMap<ModelName, Change>,
+}
+
+/// How `candidate`, whose readers see `surface`, differs from what the environment has.
+pub(super) fn change(candidate: &Candidate, surface: &Surface, sides: &Sides<'_>) -> Change {
+    match sides.old.get(&candidate.id.name) {
+        None => added(candidate, surface),
+        Some(previous) if previous.id == candidate.id && previous.surface == *surface => {
+            unchanged()
+        }
+        Some(previous) => modified(previous, candidate, surface, sides),
+    }
 }
 
 fn unchanged() -> Change {
@@ -79,36 +60,43 @@ fn unchanged() -> Change {
         category: None,
         reasons: Vec::new(),
         columns: ColumnChanges::default(),
-        effect: Effect::None,
+        surface: SurfaceChange::default(),
+        schema: None,
         diff: None,
     }
 }
 
-fn added(candidate: &Candidate) -> Change {
+fn added(candidate: &Candidate, surface: &Surface) -> Change {
     // Declaring an external table does not change the table: what its columns mean for a reader's `*`
-    // shows in the reader's own canonical form.
-    let effect = match candidate.model.kind {
-        ModelKind::External => Effect::None,
+    // shows in what the reader's query means.
+    let seen = match candidate.model.kind {
+        ModelKind::External => SurfaceChange::default(),
         ModelKind::View
         | ModelKind::Full
         | ModelKind::IncrementalByTimeRange { .. }
         | ModelKind::Seed(_)
-        | ModelKind::Embedded => Effect::Breaking,
+        | ModelKind::Embedded => SurfaceChange {
+            rows: true,
+            ..SurfaceChange::default()
+        },
     };
+    let columns = surface.columns.iter().flatten();
     Change {
         change: ModelChange::Added,
         category: Some(ChangeCategory::Breaking),
         reasons: vec!["the model is new".to_owned()],
         columns: ColumnChanges {
-            added: candidate.columns.clone().unwrap_or_default(),
+            added: columns.map(|(name, _)| name.clone()).collect(),
             ..ColumnChanges::default()
         },
-        effect,
+        surface: seen,
+        schema: candidate.schema.clone(),
         diff: Some(text_diff("", &definition(&candidate.model))),
     }
 }
 
-fn removed(previous: &Snapshot) -> Change {
+/// A model that only the environment has.
+pub(super) fn removed(previous: &Snapshot) -> Change {
     Change {
         change: ModelChange::Removed,
         category: None,
@@ -117,26 +105,32 @@ fn removed(previous: &Snapshot) -> Change {
             removed: previous.columns.clone().unwrap_or_default(),
             ..ColumnChanges::default()
         },
-        effect: Effect::Breaking,
+        surface: SurfaceChange {
+            rows: true,
+            ..SurfaceChange::default()
+        },
+        schema: None,
         diff: Some(text_diff(&definition(&previous.model), "")),
     }
 }
 
-fn modified(previous: &Snapshot, candidate: &Candidate, sides: &Sides<'_>) -> Change {
+fn modified(
+    previous: &Snapshot,
+    candidate: &Candidate,
+    surface: &Surface,
+    sides: &Sides<'_>,
+) -> Change {
     let direct = previous.fingerprint.data != candidate.fingerprint.data;
-    let indirect = previous.fingerprint.parent_data != candidate.fingerprint.parent_data;
-    let (judgement, columns) = if direct {
-        categorize::direct(previous, candidate, sides)
+    let is_same_table = previous.surface.table == surface.table;
+    let indirect =
+        previous.fingerprint.parent_data != candidate.fingerprint.parent_data || !is_same_table;
+    let seen = SurfaceChange::between(&previous.surface, surface);
+    let judgement = if direct {
+        categorize::direct(previous, candidate, &seen, sides)
     } else if indirect {
-        (
-            categorize::indirect(candidate, sides),
-            ColumnChanges::default(),
-        )
+        categorize::indirect(candidate, is_same_table, sides)
     } else {
-        (
-            categorize::metadata(previous, candidate),
-            ColumnChanges::default(),
-        )
+        categorize::metadata(previous, candidate)
     };
     let change = match judgement.category {
         _ if direct => ModelChange::Direct,
@@ -147,14 +141,23 @@ fn modified(previous: &Snapshot, candidate: &Candidate, sides: &Sides<'_>) -> Ch
         | ChangeCategory::IndirectBreaking
         | ChangeCategory::IndirectNonBreaking => ModelChange::Indirect,
     };
-    let (before, after) = (definition(&previous.model), definition(&candidate.model));
+    // Most models of a plan differ only by what they read.
+    let diff = (previous.model != candidate.model)
+        .then(|| (definition(&previous.model), definition(&candidate.model)))
+        .filter(|(before, after)| before != after)
+        .map(|(before, after)| text_diff(&before, &after));
     Change {
         change,
         category: Some(judgement.category),
         reasons: judgement.reasons,
-        columns,
-        effect: judgement.effect,
-        diff: (before != after).then(|| text_diff(&before, &after)),
+        columns: ColumnChanges {
+            added: seen.added.clone(),
+            removed: seen.removed.clone(),
+            changed: seen.changed.clone(),
+        },
+        surface: seen,
+        schema: candidate.schema.clone(),
+        diff,
     }
 }
 

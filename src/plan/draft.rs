@@ -10,13 +10,21 @@ use crate::diagnostic::Diagnostic;
 use crate::environment::EnvironmentName;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::plan::Ask;
 use crate::plan::Change;
-use crate::plan::changes;
+use crate::plan::Choices;
+use crate::plan::ModelChange;
+use crate::plan::diff;
+use crate::plan::diff::Sides;
+use crate::plan::types::TypesBefore;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
+use crate::snapshot::Choice;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::SurfaceChange;
 use crate::snapshot::Version;
+use crate::sql::Digest;
 
 /// The project's models with their versions, beside what they were compared with.
 #[derive(Clone, Debug)]
@@ -38,28 +46,61 @@ pub struct Draft {
 /// The draft of a plan, and what the user should fix.
 ///
 /// `previous` is what the compared environment has; `stored` are the candidates that the state knows already:
-/// they keep the version that they have, and with it their tables.
+/// they keep what was decided about them, and the version that they have, and with it their tables.
 pub fn draft(
     mut candidates: BTreeMap<ModelName, Candidate>,
     order: Vec<ModelName>,
     previous: BTreeMap<ModelName, Snapshot>,
     stored: &BTreeMap<SnapshotId, Snapshot>,
     compared_with: EnvironmentName,
+    choices: &Choices,
     now: DateTime<Utc>,
 ) -> (Draft, Vec<Diagnostic>) {
-    let changes = changes(&previous, &candidates, &order);
-    let diagnostics = broken_references(&previous, &candidates);
+    let mut diagnostics = broken_references(&previous, &candidates);
+    let mut changes: BTreeMap<ModelName, Change> = BTreeMap::new();
     let mut snapshots: BTreeMap<ModelName, Snapshot> = BTreeMap::new();
     let mut new = BTreeSet::new();
+    let mut types = TypesBefore::default();
     for name in &order {
         // Models on a cycle have none; loading has reported them.
         let Some(candidate) = candidates.remove(name) else {
             continue;
         };
         let known = stored.get(&candidate.id);
-        let category = changes[name].category.unwrap_or(ChangeCategory::Breaking);
-        let version = version(&candidate, category, previous.get(name), known, &snapshots);
-        let name = name.clone();
+        let mut surface = match known {
+            Some(known) => known.surface.clone(),
+            None => candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)),
+        };
+        let sides = Sides {
+            old: &previous,
+            changes: &changes,
+        };
+        let mut change = diff::change(&candidate, &surface, &sides);
+        let before = previous.get(name);
+        let retyped = types.changes(&candidate, before);
+        if let ModelChange::Direct | ModelChange::Indirect = change.change {
+            change.reasons.extend(retyped);
+        }
+        let chosen = choose(name, &candidate, known, &change, choices, &mut diagnostics);
+        let table = surface.table;
+        if let Some(choice) = &chosen {
+            surface = match (choice.category, before) {
+                (ChangeCategory::NonBreaking, Some(before)) => surface.shown_as(&before.surface),
+                (ChangeCategory::Breaking, _) => surface.shown_as_new(),
+                _ => surface,
+            };
+            change.category = Some(choice.category);
+            if let Some(before) = before {
+                change.surface = SurfaceChange::between(&before.surface, &surface);
+            }
+            change.reasons.insert(
+                0,
+                format!("{} says that this is {}", choice.by, choice.category),
+            );
+        }
+        let category = change.category.unwrap_or(ChangeCategory::Breaking);
+        let version = version(&candidate, table, before, known, &snapshots);
+        changes.insert(name.clone(), change);
         if let Some(known) = known {
             // Seeds keep their rows out of the state, and the file may have moved: take the model as it is now.
             let snapshot = Snapshot {
@@ -67,21 +108,36 @@ pub fn draft(
                 version,
                 ..known.clone()
             };
-            snapshots.insert(name, snapshot);
+            snapshots.insert(name.clone(), snapshot);
             continue;
         }
         new.insert(name.clone());
         let snapshot = Snapshot {
+            columns: candidate.columns(),
             id: candidate.id,
             fingerprint: candidate.fingerprint,
             version,
             category,
             model: candidate.model,
             parents: candidate.parents,
-            columns: candidate.columns,
+            surface,
+            choice: chosen,
             created_at: now,
         };
-        snapshots.insert(name, snapshot);
+        snapshots.insert(name.clone(), snapshot);
+    }
+    for (name, gone) in &previous {
+        if !changes.contains_key(name) {
+            changes.insert(name.clone(), diff::removed(gone));
+        }
+    }
+    for name in choices.chosen.keys() {
+        if !snapshots.contains_key(name) {
+            diagnostics.push(Diagnostic::error(
+                "unknown-model",
+                format!("a category was given for `{name}`, which is no model of the project"),
+            ));
+        }
     }
     (
         Draft {
@@ -96,6 +152,59 @@ pub fn draft(
     )
 }
 
+/// What a person decided about a model; says so when somebody has to.
+fn choose(
+    name: &ModelName,
+    candidate: &Candidate,
+    known: Option<&Snapshot>,
+    change: &Change,
+    choices: &Choices,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Choice> {
+    let in_file = |diagnostic: Diagnostic| diagnostic.in_file(&candidate.model.file);
+    if let Some(category) = choices.chosen.get(name) {
+        if change.change != ModelChange::Direct {
+            let message = format!(
+                "a category was given for `{name}`, which was not edited: there is nothing to decide"
+            );
+            diagnostics.push(in_file(Diagnostic::error("no-choice", message)));
+            return None;
+        }
+        if let Some(known) = known {
+            if known.category != *category {
+                let message = format!(
+                    "`{name}` was planned as {} before, so it cannot become {category} now",
+                    known.category
+                );
+                diagnostics.push(
+                    in_file(Diagnostic::error("choice-made", message))
+                        .help("Change the model (a `stamp` is enough) to decide again."),
+                );
+            }
+            return None;
+        }
+        return Some(Choice {
+            category: *category,
+            by: choices.by.clone(),
+        });
+    }
+    let is_open = known.is_none()
+        && change.change == ModelChange::Direct
+        && match choices.ask(&candidate.model.kind) {
+            Ask::Never => false,
+            Ask::WhenBreaking => change.category == Some(ChangeCategory::Breaking),
+            Ask::Always => true,
+        };
+    if is_open {
+        let message = format!("somebody has to say what the change of `{name}` means");
+        let help = format!(
+            "Plan again with `--category {name}=breaking` or `--category {name}=non-breaking`."
+        );
+        diagnostics.push(in_file(Diagnostic::error("category-needed", message)).help(help));
+    }
+    None
+}
+
 /// The version of a snapshot: the one that it has, or that of the previous one when its rows are right for
 /// this one too, or one of its own.
 ///
@@ -104,7 +213,7 @@ pub fn draft(
 /// environment's tables is never shown over these.
 fn version(
     candidate: &Candidate,
-    category: ChangeCategory,
+    table: Digest,
     previous: Option<&Snapshot>,
     known: Option<&Snapshot>,
     snapshots: &BTreeMap<ModelName, Snapshot>,
@@ -119,20 +228,9 @@ fn version(
     if let Some(known) = known {
         return known.version.clone();
     }
-    let own = candidate.fingerprint.version();
-    let Some(previous) = previous else { return own };
-    match category {
-        ChangeCategory::Metadata => previous.version.clone(),
-        ChangeCategory::IndirectNonBreaking => match candidate.model.kind {
-            ModelKind::View | ModelKind::Embedded | ModelKind::External => own,
-            ModelKind::Full | ModelKind::IncrementalByTimeRange { .. } | ModelKind::Seed(_) => {
-                previous.version.clone()
-            }
-        },
-        ChangeCategory::Breaking
-        | ChangeCategory::NonBreaking
-        | ChangeCategory::ForwardOnly
-        | ChangeCategory::IndirectBreaking => own,
+    match previous {
+        Some(previous) if previous.surface.table == table => previous.version.clone(),
+        _ => Version::of_table(table),
     }
 }
 

@@ -6,21 +6,22 @@
 
 mod build;
 mod categorize;
+mod choices;
 mod diff;
 mod draft;
-mod effect;
 mod job;
 mod missing;
 mod summary;
+mod types;
 
 use chrono::DateTime;
 use chrono::Utc;
 
 pub use build::*;
+pub use choices::Ask;
+pub use choices::Choices;
 pub use diff::Change;
-pub use diff::changes;
 pub use draft::*;
-pub use effect::*;
 pub use job::*;
 pub use missing::RunRange;
 pub use missing::due;

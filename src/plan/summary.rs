@@ -15,6 +15,7 @@ use crate::plan::Work;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Intervals;
 use crate::snapshot::Version;
+use crate::sql::Schema;
 
 /// Version of the JSON forms in this module.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -81,6 +82,16 @@ pub struct ColumnChanges {
     pub changed: Vec<String>,
 }
 
+/// A column with its type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnType {
+    /// In the case that the dialect stores.
+    pub name: String,
+    /// As DuckDB writes it; `None` when it is not known.
+    #[serde(rename = "type")]
+    pub data_type: Option<String>,
+}
+
 /// One model of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSummary {
@@ -96,6 +107,9 @@ pub struct ModelSummary {
     pub reasons: Vec<String>,
     /// Which columns differ, as far as the queries tell.
     pub columns: ColumnChanges,
+    /// The columns of the new version in order, where it differs; `None` when they are not known.
+    #[serde(default)]
+    pub schema: Option<Vec<ColumnType>>,
     /// The snapshot's identifier; of the old one when removed.
     pub snapshot: String,
     /// The physical table, dotted, without quotes; `None` for embedded models.
@@ -109,6 +123,20 @@ pub struct ModelSummary {
     /// Unified text diff of the definition; shown on terminals, not part of the JSON.
     #[serde(skip, default)]
     pub diff: Option<String>,
+}
+
+impl ModelSummary {
+    /// `column` with its type in the new version, as far as that is known: `total DECIMAL(38,2)`.
+    pub fn typed(&self, column: &str) -> String {
+        let mut known = self.schema.iter().flatten();
+        let data_type = known
+            .find(|known| known.name == column)
+            .and_then(|known| known.data_type.as_deref());
+        match data_type {
+            Some(data_type) => format!("{column} {data_type}"),
+            None => column.to_owned(),
+        }
+    }
 }
 
 impl PlanSummary {
@@ -146,6 +174,7 @@ impl PlanSummary {
                 category: change.category,
                 reasons: change.reasons.clone(),
                 columns: change.columns.clone(),
+                schema: change.schema.as_deref().map(column_types),
                 snapshot: snapshot.id.identifier.clone(),
                 table: target
                     .map_or_else(|| snapshot.table(), |target| target.table.clone())
@@ -173,4 +202,14 @@ impl PlanSummary {
             diagnostics,
         }
     }
+}
+
+fn column_types(schema: &Schema) -> Vec<ColumnType> {
+    let columns = schema.columns().iter();
+    columns
+        .map(|(name, data_type)| ColumnType {
+            name: name.clone(),
+            data_type: data_type.as_ref().map(ToString::to_string),
+        })
+        .collect()
 }

@@ -504,7 +504,7 @@ fn the_configuration_is_checked_key_by_key() {
 #[test]
 fn what_is_read_but_would_not_act_is_said() {
     let text = "gateways:\n  local:\n    connection:\n      type: duckdb\n      database: wh.db\n    state_connection:\n      type: duckdb\n      database: state.db\n\
-         default_gateway: local\nmodel_defaults:\n  dialect: duckdb\nplan:\n  no_prompts: false\n  auto_categorize_changes:\n    sql: semi\n";
+         default_gateway: local\nmodel_defaults:\n  dialect: duckdb\nplan:\n  no_prompts: false\n";
     let tree: FileTree = [("config.yaml", text)].into_iter().collect();
     let (_, diagnostics) = load_config(&tree, &LoadOptions::default());
     assert_eq!(
@@ -512,7 +512,6 @@ fn what_is_read_but_would_not_act_is_said() {
         [
             "Warning config.yaml:7 state-in-sqlite: `gateways.local.state_connection` is DuckDB, but the state is kept in SQLite",
             "Warning config.yaml:13 not-supported-yet: `plan.no_prompts: false` is not supported yet",
-            "Error config.yaml:15 not-supported-yet: `plan.auto_categorize_changes` other than `full` is not supported yet",
         ]
     );
 }

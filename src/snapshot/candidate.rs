@@ -13,9 +13,13 @@ use crate::model::ModelName;
 use crate::model::layers;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::Surface;
+use crate::sql::DataType;
+use crate::sql::Meaning;
 use crate::sql::Query;
+use crate::sql::Schema;
 use crate::sql::TableName;
-use crate::sql::name_casts;
+use crate::sql::parse_type;
 
 /// A model of the project with what identifies it; a plan decides its version.
 #[derive(Clone, Debug)]
@@ -28,8 +32,32 @@ pub struct Candidate {
     pub model: Arc<Model>,
     /// Direct parents in the project, sorted by name.
     pub parents: Vec<SnapshotId>,
+    /// Its output columns with their types; `None` means unknown.
+    pub schema: Option<Arc<Schema>>,
+    /// What its query means; `None` for seeds and external models.
+    pub meaning: Option<Arc<Meaning>>,
+    /// Length of one interval as text: declared, else from the cron.
+    pub interval_unit: String,
+}
+
+impl Candidate {
     /// Output columns in order; `None` means unknown.
-    pub columns: Option<Vec<String>>,
+    pub fn columns(&self) -> Option<Vec<String>> {
+        let schema = self.schema.as_ref()?;
+        Some(schema.names().map(str::to_owned).collect())
+    }
+
+    /// What its readers see, where `parent` gives what it sees of the models that it reads.
+    pub fn surface<'s>(&self, parent: &dyn Fn(&ModelName) -> Option<&'s Surface>) -> Surface {
+        match &self.meaning {
+            Some(meaning) => {
+                Surface::of_query(&self.model, &self.interval_unit, meaning, &|table| {
+                    parent(&self.model.resolve(table))
+                })
+            }
+            None => Surface::of_data(&self.model, &self.interval_unit),
+        }
+    }
 }
 
 /// One candidate per model, by name. Models on a cycle are left out: loading has reported it.
@@ -58,14 +86,13 @@ fn candidate(
     known: &BTreeMap<ModelName, Candidate>,
     units: &Units,
 ) -> Candidate {
-    let query = parse(model);
-    let columns_of = |table: &TableName| {
+    let schema_of = |table: &TableName| {
         known
             .get(&model.resolve(table))
-            .and_then(|parent| parent.columns.clone())
+            .and_then(|parent| parent.schema.clone())
     };
-    let canonical = query.as_ref().map(|query| query.canonical(&columns_of));
-    let columns = output_columns(model, query.as_ref(), &columns_of);
+    let meaning = parse(model).map(|query| Arc::new(query.meaning(&schema_of)));
+    let schema = output_schema(model, meaning.as_deref()).map(Arc::new);
     let parents: Vec<&Candidate> = model
         .depends_on
         .iter()
@@ -75,12 +102,9 @@ fn candidate(
         .iter()
         .map(|parent| (&parent.id.name, &parent.fingerprint))
         .collect();
-    let fingerprint = Fingerprint::new(
-        model,
-        canonical.as_deref(),
-        units.of(model),
-        &parent_fingerprints,
-    );
+    let interval_unit = units.of(model);
+    let digest = meaning.as_ref().map(|meaning| meaning.digest());
+    let fingerprint = Fingerprint::new(model, digest, interval_unit, &parent_fingerprints);
     Candidate {
         id: SnapshotId {
             name: model.name.clone(),
@@ -89,7 +113,9 @@ fn candidate(
         fingerprint,
         model: Arc::clone(model),
         parents: parents.iter().map(|parent| parent.id.clone()).collect(),
-        columns,
+        schema,
+        meaning,
+        interval_unit: interval_unit.to_owned(),
     }
 }
 
@@ -121,32 +147,44 @@ impl Units {
 /// The model's query, read; run-time macros stand as markers. `None` for seeds and external models.
 pub fn parse(model: &Model) -> Option<Query> {
     let query = model.query.as_ref()?;
-    let text = name_casts(&query.for_analysis(model.dialect), model.dialect);
-    Some(Query::parse(&text, model.dialect))
+    Some(Query::parse(
+        &query.for_analysis(model.dialect),
+        model.dialect,
+    ))
 }
 
-/// Output columns in order: declared, else the seed's header, else what the query tells.
-fn output_columns(
-    model: &Model,
-    query: Option<&Query>,
-    columns_of: &dyn Fn(&TableName) -> Option<Vec<String>>,
-) -> Option<Vec<String>> {
+/// Output columns in order: declared, else the seed's header, else what the query, whose meaning is given, tells.
+pub fn output_schema(model: &Model, meaning: Option<&Meaning>) -> Option<Schema> {
     if let Some(columns) = &model.columns {
-        return Some(columns.iter().map(|column| column.name.clone()).collect());
+        let columns = columns.iter().map(|column| {
+            let data_type = column.data_type.as_deref();
+            let data_type = data_type.and_then(|text| parse_type(text, model.dialect));
+            (column.name.clone(), data_type)
+        });
+        return Some(Schema::new(columns));
     }
     match &model.kind {
-        ModelKind::Seed(seed) => Some(
-            seed.column_hashes
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
-        ),
+        ModelKind::Seed(seed) => {
+            let names = seed.column_hashes.iter().map(|(name, _)| name.clone());
+            Some(Schema::new(names.map(|name| (name, None))))
+        }
         ModelKind::External => None,
         ModelKind::View
         | ModelKind::Full
         | ModelKind::IncrementalByTimeRange { .. }
-        | ModelKind::Embedded => query?.output_columns(columns_of),
+        | ModelKind::Embedded => {
+            let meaning = meaning?;
+            let names = meaning.column_names()?;
+            let types = meaning.columns.iter().flatten();
+            let types = types.map(|column| column.data_type.clone().filter(is_settled));
+            Some(Schema::new(names.into_iter().zip(types)))
+        }
     }
+}
+
+/// Whether a table's column may have the type: a bare NULL gets one from the engine.
+fn is_settled(data_type: &DataType) -> bool {
+    *data_type != DataType::Null
 }
 
 /// The interval unit as text: declared, else from the cron.

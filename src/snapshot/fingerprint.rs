@@ -2,14 +2,13 @@
 //!
 //! | Input | Part |
 //! |---|---|
-//! | canonical query (comments, layout, case of keywords and unquoted names gone; `*` expanded where the parents' columns are known) | data |
+//! | what the query means, over the names of the tables and columns that it reads (`sql::meaning`): no layout, no comments, no aliases, no order of AND … | data |
 //! | kind; time column and its format; lookback | data |
 //! | seed: CSV settings, each column's name and content | data |
 //! | declared columns with their types | data |
 //! | dialect | data |
 //! | interval unit | data |
 //! | stamp | data |
-//! | text of the query as written | metadata |
 //! | description, owner, tags, column descriptions | metadata |
 //! | cron, start, end, batch size | metadata |
 //! | grains | metadata |
@@ -17,7 +16,7 @@
 //! | project name | metadata |
 //! | each parent's name, data and parents' data | parents' data |
 //! | each parent's name, metadata and parents' metadata | parents' metadata |
-//! | the model's own name, its file, `enabled`, `formatting`, `ignored_rules` | none |
+//! | the query's text as written, the model's own name, its file, `enabled`, `formatting`, `ignored_rules` | none |
 //!
 //! Every input is written with its length before it, so that no two inputs run into each other.
 
@@ -27,8 +26,8 @@ use serde::Serialize;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
-use crate::model::Template;
 use crate::snapshot::Version;
+use crate::sql::Digest;
 
 /// Four BLAKE3 hashes (hex) over a canonical, length-prefixed encoding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,11 +43,11 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of `model`, whose query has this canonical form and interval unit, and whose parents
+    /// The fingerprint of `model`, whose query has this meaning and interval unit, and whose parents
     /// have these fingerprints (sorted by name).
     pub fn new(
         model: &Model,
-        canonical_query: Option<&str>,
+        meaning: Option<Digest>,
         interval_unit: &str,
         parents: &[(&ModelName, &Self)],
     ) -> Self {
@@ -66,7 +65,7 @@ impl Fingerprint {
                 .text(&parent.parent_metadata);
         }
         Self {
-            data: data(model, canonical_query, interval_unit),
+            data: data(model, meaning, interval_unit),
             metadata: metadata(model),
             parent_data: parent_data.finish(),
             parent_metadata: parent_metadata.finish(),
@@ -82,15 +81,6 @@ impl Fingerprint {
             .text(&self.parent_data)
             .text(&self.parent_metadata);
         encoder.finish()
-    }
-
-    /// The version that a table built from this fingerprint has: 64 bits of its data side, in hex.
-    pub fn version(&self) -> Version {
-        let mut encoder = Encoder::new("version");
-        encoder.text(&self.data).text(&self.parent_data);
-        let mut hash = encoder.finish();
-        hash.truncate(16);
-        Version(hash)
     }
 
     /// The version of a view over tables of these versions, the parents by name.
@@ -109,8 +99,16 @@ impl Fingerprint {
     }
 }
 
-fn data(model: &Model, canonical_query: Option<&str>, interval_unit: &str) -> String {
+fn data(model: &Model, meaning: Option<Digest>, interval_unit: &str) -> String {
     let mut encoder = Encoder::new("data");
+    encoder.text(&properties(model, interval_unit));
+    encoder.optional(meaning.map(|meaning| meaning.to_string()).as_deref());
+    encoder.finish()
+}
+
+/// A hash over everything but the query that a model's own rows depend on.
+pub(super) fn properties(model: &Model, interval_unit: &str) -> String {
+    let mut encoder = Encoder::new("properties");
     encoder.text(model.kind.name());
     match &model.kind {
         ModelKind::IncrementalByTimeRange {
@@ -132,7 +130,6 @@ fn data(model: &Model, canonical_query: Option<&str>, interval_unit: &str) -> St
         }
         ModelKind::View | ModelKind::Full | ModelKind::Embedded | ModelKind::External => {}
     }
-    encoder.optional(canonical_query);
     encoder
         .text(&model.dialect.to_string())
         .text(interval_unit)
@@ -154,7 +151,6 @@ fn data(model: &Model, canonical_query: Option<&str>, interval_unit: &str) -> St
 
 fn metadata(model: &Model) -> String {
     let mut encoder = Encoder::new("metadata");
-    encoder.optional(model.query.as_ref().map(Template::text));
     encoder
         .optional(model.description.as_deref())
         .optional(model.owner.as_deref())

@@ -8,6 +8,7 @@ mod conformance;
 mod fingerprint;
 mod interval;
 mod missing;
+mod surface;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use candidate::Candidate;
 pub use candidate::candidates;
 pub use candidate::interval_unit;
+pub use candidate::output_schema;
 pub use candidate::parse;
 pub use category::ChangeCategory;
 pub use fingerprint::Fingerprint;
@@ -30,10 +32,13 @@ pub use missing::IntervalRequest;
 pub use missing::batches;
 pub use missing::missing_intervals;
 pub use missing::model_start;
+pub use surface::Surface;
+pub use surface::SurfaceChange;
 
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::sql::Digest;
 use crate::sql::TableName;
 
 /// A snapshot's key: the model's name and the hash of its whole fingerprint.
@@ -50,10 +55,28 @@ pub struct SnapshotId {
 #[serde(transparent)]
 pub struct Version(pub String);
 
+impl Version {
+    /// The version that a table of this digest has: 64 bits of it, in hex.
+    pub fn of_table(table: Digest) -> Self {
+        let mut text = table.to_string();
+        text.truncate(16);
+        Self(text)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
+}
+
+/// A category that a person chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The category.
+    pub category: ChangeCategory,
+    /// Who chose it.
+    pub by: String,
 }
 
 /// A model at one version. Never changes once it is stored.
@@ -73,6 +96,10 @@ pub struct Snapshot {
     pub parents: Vec<SnapshotId>,
     /// Output columns in order, as far as the query tells; `None` means unknown.
     pub columns: Option<Vec<String>>,
+    /// What its readers see.
+    pub surface: Surface,
+    /// The category that somebody chose instead of the one that was found, and who.
+    pub choice: Option<Choice>,
     /// When it was first planned.
     pub created_at: DateTime<Utc>,
 }

@@ -16,6 +16,7 @@ use crate::model::ModelName;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::Surface;
 use crate::snapshot::Version;
 use crate::state::StateError;
 use crate::state::StateStore;
@@ -104,7 +105,7 @@ impl StateStore {
                 "INSERT INTO siding_snapshots (
                      name, identifier, version, category, data_hash, metadata_hash,
                      parent_data_hash, parent_metadata_hash, model, parents, columns,
-                     created_at, updated_at) ",
+                     surface, choice, created_at, updated_at) ",
             );
             query.push_values(rows, |mut values, row| {
                 values
@@ -119,6 +120,8 @@ impl StateStore {
                     .push_bind(row.model)
                     .push_bind(row.parents)
                     .push_bind(row.columns)
+                    .push_bind(row.surface)
+                    .push_bind(row.choice)
                     .push_bind(row.created_at)
                     .push_bind(row.updated_at);
             });
@@ -277,6 +280,8 @@ struct SnapshotRow {
     model: String,
     parents: String,
     columns: Option<String>,
+    surface: Option<String>,
+    choice: Option<String>,
     created_at: i64,
     updated_at: i64,
 }
@@ -304,6 +309,12 @@ impl SnapshotRow {
                 .as_ref()
                 .map(|columns| json(serde_json::to_string(columns)))
                 .transpose()?,
+            surface: Some(json(serde_json::to_string(&snapshot.surface))?),
+            choice: snapshot
+                .choice
+                .as_ref()
+                .map(|choice| json(serde_json::to_string(choice)))
+                .transpose()?,
             created_at: millis(snapshot.created_at),
             updated_at: millis(now),
         })
@@ -317,7 +328,7 @@ impl SnapshotRow {
         Ok(Snapshot {
             id: SnapshotId {
                 name: model_name(&self.name)?,
-                identifier: self.identifier,
+                identifier: self.identifier.clone(),
             },
             fingerprint: Fingerprint {
                 data: self.data_hash,
@@ -332,6 +343,14 @@ impl SnapshotRow {
             columns: self
                 .columns
                 .map(|columns| json(&self.name, &columns))
+                .transpose()?,
+            surface: match self.surface {
+                Some(surface) => json(&self.name, &surface)?,
+                None => Surface::unknown(&self.name, &self.identifier),
+            },
+            choice: self
+                .choice
+                .map(|choice| json(&self.name, &choice))
                 .transpose()?,
             created_at: instant(self.created_at)?,
         })

@@ -425,12 +425,6 @@ pub(super) fn plan(reader: &mut Reader<'_>, root: &Node) -> PlanConfig {
     let auto_categorize = node
         .get("auto_categorize_changes")
         .map(|node| auto_categorize(reader, node, "plan.auto_categorize_changes"));
-    if auto_categorize.is_some_and(|modes| modes != AutoCategorize::default()) {
-        let what = format!("`{WHAT}.auto_categorize_changes` other than `full`");
-        let diagnostic = not_supported(&what)
-            .help("Remove it: what Siding cannot prove harmless is breaking, without asking.");
-        reader.report(diagnostic, Reader::place(node, "auto_categorize_changes"));
-    }
     let no_prompts = reader.bool(node, WHAT, "no_prompts");
     if no_prompts == Some(false) {
         let message = format!("`{WHAT}.no_prompts: false` is not supported yet");

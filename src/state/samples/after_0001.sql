@@ -1,5 +1,8 @@
 -- Rows as the release with migration 1 wrote them. Never changed: later releases must read them.
-INSERT INTO siding_snapshots VALUES (
+INSERT INTO siding_snapshots (
+    name, identifier, version, category, data_hash, metadata_hash, parent_data_hash, parent_metadata_hash,
+    model, parents, columns, created_at, updated_at
+) VALUES (
     'db.orders', 'i1', 'v1', 'non_breaking', 'd-i1', 'm-i1', 'pd-i1', 'pm-i1',
     '{"name":"db.orders","kind":{"kind":"FULL"},"dialect":"duckdb","query":"SELECT id FROM db.raw","description":"it''s \"one\"","owner":null,"tags":["a"],"cron":"@daily","interval_unit":null,"start":null,"end":null,"grains":[["id"]],"columns":null,"column_descriptions":{},"audits":[],"depends_on":["db.raw"],"project":"","stamp":null,"file":"models/a.sql"}',
     '[{"name":"db.raw","identifier":"i0"}]', '["id"]', 7, 8);

@@ -14,9 +14,11 @@ use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::Template;
 use crate::snapshot::ChangeCategory;
+use crate::snapshot::Choice;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::Surface;
 use crate::snapshot::Version;
 use crate::sql::Dialect;
 use crate::state::FilledInterval;
@@ -75,6 +77,11 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
             identifier: "i0".to_owned(),
         }],
         columns: Some(vec!["id".to_owned()]),
+        surface: Surface::unknown("db.a", identifier),
+        choice: Some(Choice {
+            category: ChangeCategory::NonBreaking,
+            by: "ada".to_owned(),
+        }),
         created_at: at(7),
         model: Arc::new(model),
         id: SnapshotId {
