@@ -52,7 +52,7 @@ pub(super) async fn run(
                 Some(Err(error)) => json!({"error": error}),
             },
         }))?,
-        Format::Text | Format::Markdown => {
+        Format::Text | Format::Markdown | Format::Mermaid => {
             let warehouse = match &warehouse {
                 None => "not asked".to_owned(),
                 Some(Ok(())) => "answers".to_owned(),

@@ -7,6 +7,7 @@ mod init;
 mod invalidate;
 mod janitor;
 mod job;
+mod lineage;
 mod plan;
 mod plan_text;
 mod printer;
@@ -24,6 +25,7 @@ use clap::Parser;
 use clap::Subcommand;
 
 use printer::Printer;
+use settings::Format;
 use settings::Settings;
 
 /// Change a data warehouse as safely as code
@@ -43,6 +45,7 @@ enum Command {
     Plan(plan::Args),
     Run(run::Args),
     Render(render::Args),
+    Lineage(lineage::Args),
     Environments(environments::Args),
     Rollback(rollback::Args),
     Invalidate(invalidate::Args),
@@ -100,11 +103,16 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
     let settings = &cli.settings;
+    if settings.format == Format::Mermaid && !matches!(cli.command, Command::Lineage(_)) {
+        let message = "--format mermaid: only `siding lineage` draws diagrams";
+        return Err(Usage(message.to_owned()).into());
+    }
     match cli.command {
         Command::Init(args) => init::run(settings, &args, printer),
         Command::Plan(args) => plan::run(settings, &args, printer).await,
         Command::Run(args) => run::run(settings, &args, printer).await,
         Command::Render(args) => render::run(settings, &args, printer).await,
+        Command::Lineage(args) => lineage::run(settings, &args, printer),
         Command::Environments(args) => environments::run(settings, &args, printer).await,
         Command::Rollback(args) => rollback::run(settings, &args, printer).await,
         Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,

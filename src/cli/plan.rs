@@ -16,6 +16,7 @@ use crate::cli::settings::moment;
 use crate::cli::settings::now;
 use crate::cli::settings::user;
 use crate::environment::EnvironmentName;
+use crate::model::ModelName;
 use crate::model::Moment;
 use crate::ops;
 use crate::ops::OpenError;
@@ -24,6 +25,7 @@ use crate::ops::Planned;
 use crate::ops::Session;
 use crate::plan::PlanSummary;
 use crate::plan::SUMMARY_VERSION;
+use crate::snapshot::ChangeCategory;
 
 /// Compare the project with an environment; show what would change, and apply it on request
 #[derive(Debug, clap::Args)]
@@ -49,9 +51,30 @@ pub(super) struct Args {
     /// Apply without asking
     #[arg(long)]
     auto_apply: bool,
+    /// Say what the change of an edited model means: `breaking` or `non-breaking`; may be repeated
+    #[arg(long = "category", value_name = "MODEL=CATEGORY", value_parser = category)]
+    categories: Vec<(ModelName, ChangeCategory)>,
     /// Do not show text diffs
     #[arg(long)]
     no_diff: bool,
+}
+
+/// `sales.orders=breaking`.
+fn category(text: &str) -> Result<(ModelName, ChangeCategory), String> {
+    let (name, category) = text
+        .rsplit_once('=')
+        .ok_or("expected MODEL=breaking or MODEL=non-breaking")?;
+    let name = name.parse().map_err(|error| format!("{error}"))?;
+    let category = match category {
+        "breaking" => ChangeCategory::Breaking,
+        "non-breaking" | "non_breaking" => ChangeCategory::NonBreaking,
+        other => {
+            return Err(format!(
+                "`{other}` is neither `breaking` nor `non-breaking`"
+            ));
+        }
+    };
+    Ok((name, category))
 }
 
 pub(super) async fn run(
@@ -82,11 +105,13 @@ pub(super) async fn run(
         include_unmodified: args.include_unmodified || config.plan.include_unmodified,
         against_prod: false,
         expires_at: session.expires_at(&environment, now),
+        choices: session.choices(args.categories.iter().cloned().collect(), &user()),
         actor: user(),
         environment,
     };
     let planned = ops::plan(
         session.models(),
+        session.candidates().clone(),
         session.state(),
         &request,
         session.warnings().to_vec(),
@@ -203,7 +228,7 @@ fn show(planned: &Planned, diff: bool, printer: &Printer) -> anyhow::Result<()> 
             printer.text(&format!("```\n{}\n```", text.replace("```", "` ` `")));
             Ok(())
         }
-        Format::Text => {
+        Format::Text | Format::Mermaid => {
             printer.text(&plan_text::render(
                 &planned.summary,
                 Show {

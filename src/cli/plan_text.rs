@@ -86,6 +86,10 @@ fn push_model(lines: &mut Vec<String>, model: &ModelSummary, last: bool, show: S
         for reason in &model.reasons {
             lines.push(format!("{stem}{}", show.paint.tone(Tone::Faint, reason)));
         }
+        for column in &model.columns.added {
+            let column = format!("+ {}", model.typed(column));
+            lines.push(format!("{stem}{}", show.paint.tone(Tone::Good, &column)));
+        }
     }
     if !show.diff || matches!(model.change, ModelChange::Added | ModelChange::Removed) {
         return;

@@ -109,11 +109,11 @@ impl Printer {
     pub(super) fn table(&self, header: &[&str], rows: Vec<Vec<String>>) {
         let preset = match self.format {
             Format::Markdown => comfy_table::presets::ASCII_MARKDOWN,
-            Format::Text | Format::Json => comfy_table::presets::NOTHING,
+            Format::Text | Format::Json | Format::Mermaid => comfy_table::presets::NOTHING,
         };
         let cell = |text: String| match self.format {
             Format::Markdown => text.replace('|', "\\|"),
-            Format::Text | Format::Json => text,
+            Format::Text | Format::Json | Format::Mermaid => text,
         };
         let rows = rows.into_iter().map(|row| row.into_iter().map(cell));
         let mut table = comfy_table::Table::new();

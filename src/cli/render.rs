@@ -41,14 +41,14 @@ pub(super) async fn run(
     let session = Session::open(&settings.session()).await?;
     diagnostics::show_warnings(&session, printer);
     let sql = ops::render(
-        session.models(),
+        session.candidates(),
         &args.model,
         (start.as_start(), end.as_end()),
         now,
     )?;
     match printer.format {
         Format::Json => printer.json(&json!({"version": 1, "model": args.model, "sql": sql}))?,
-        Format::Text => printer.text(&sql),
+        Format::Text | Format::Mermaid => printer.text(&sql),
         Format::Markdown => printer.text(&format!("```sql\n{sql}\n```")),
     }
     Ok(Ending::Fine)

@@ -99,7 +99,7 @@ fn show(
             "skipped": outcome.skipped.iter().map(|(name, because)| json!({"name": name, "because": because})).collect::<Vec<_>>(),
             "warnings": outcome.warnings,
         })),
-        Format::Text | Format::Markdown => {
+        Format::Text | Format::Markdown | Format::Mermaid => {
             let text = if report.work.is_empty() {
                 format!("Nothing is due in `{environment}`.")
             } else if outcome.failed.is_empty() && outcome.skipped.is_empty() {

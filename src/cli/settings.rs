@@ -48,6 +48,8 @@ pub(super) enum Format {
     Json,
     /// For GitHub
     Markdown,
+    /// A diagram, of `siding lineage` only
+    Mermaid,
 }
 
 /// When colours are used.

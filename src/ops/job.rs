@@ -161,6 +161,7 @@ impl Job<'_> {
             against_prod: true,
             expires_at: session.expires_at(&environment, self.now),
             actor: self.request.actor.clone(),
+            choices: session.choices(BTreeMap::new(), &self.request.actor),
             environment,
         }
     }
@@ -199,6 +200,7 @@ impl Job<'_> {
         let request = self.plan_request(name.clone(), &session);
         let planned = ops::plan(
             session.models(),
+            session.candidates().clone(),
             session.state(),
             &request,
             session.warnings().to_vec(),
@@ -219,7 +221,14 @@ impl Job<'_> {
             against_prod: false,
             ..self.plan_request(EnvironmentName::prod(), &session)
         };
-        let prod = ops::plan(session.models(), session.state(), &prod, Vec::new()).await?;
+        let prod = ops::plan(
+            session.models(),
+            session.candidates().clone(),
+            session.state(),
+            &prod,
+            Vec::new(),
+        )
+        .await?;
         let missing = prod.plan.work.iter().map(|work| {
             let ranges = work
                 .ranges
@@ -255,6 +264,7 @@ impl Job<'_> {
         let request = self.plan_request(EnvironmentName::prod(), &session);
         let planned = ops::plan(
             session.models(),
+            session.candidates().clone(),
             session.state(),
             &request,
             session.warnings().to_vec(),

@@ -16,6 +16,7 @@ use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Moment;
 use crate::model::topological;
+use crate::plan::Choices;
 use crate::plan::Current;
 use crate::plan::Plan;
 use crate::plan::PlanError;
@@ -23,10 +24,10 @@ use crate::plan::PlanOptions;
 use crate::plan::PlanSummary;
 use crate::plan::build;
 use crate::plan::draft;
+use crate::snapshot::Candidate;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
-use crate::snapshot::candidates;
 use crate::state::StateStore;
 
 /// What is asked of a plan.
@@ -48,6 +49,8 @@ pub struct PlanRequest {
     pub expires_at: Option<DateTime<Utc>>,
     /// Who asks.
     pub actor: String,
+    /// What people decided about categories.
+    pub choices: Choices,
 }
 
 /// A plan with what it was computed from.
@@ -61,17 +64,18 @@ pub struct Planned {
     pub current: Current,
 }
 
-/// Compares `models` with the environment. `diagnostics` are what loading them said; they go into the summary.
+/// Compares `models` with the environment; `candidates` are what they mean. `diagnostics` are what loading them
+/// said; they go into the summary.
 ///
 /// # Errors
 /// [`PlanError`] when the request contradicts itself; other errors when the state cannot be read.
 pub async fn plan(
     models: &BTreeMap<ModelName, std::sync::Arc<Model>>,
+    candidates: BTreeMap<ModelName, Candidate>,
     state: &StateStore,
     request: &PlanRequest,
     mut diagnostics: Vec<Diagnostic>,
 ) -> anyhow::Result<Planned> {
-    let candidates = candidates(models);
     let target = state
         .environment(&request.environment)
         .await
@@ -123,6 +127,7 @@ pub async fn plan(
         previous,
         &stored,
         compared_with,
+        &request.choices,
         request.execution_time,
     );
     diagnostics.extend(found);

@@ -21,14 +21,21 @@ use crate::environment::EnvironmentName;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
+use crate::ops::problems::unresolved_names;
 use crate::ops::read_files;
+use crate::plan::Ask;
+use crate::plan::Choices;
 use crate::project::CONFIG_FILES;
+use crate::project::CategorizeMode;
 use crate::project::Config;
 use crate::project::Connection;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::load;
 use crate::project::load_config;
+use crate::snapshot::Candidate;
+use crate::snapshot::ChangeCategory;
+use crate::snapshot::candidates;
 use crate::state::StateStore;
 
 /// Where a project is and what it may see.
@@ -90,6 +97,7 @@ pub struct Session {
     files: FileTree,
     config: Config,
     models: BTreeMap<ModelName, Arc<Model>>,
+    candidates: BTreeMap<ModelName, Candidate>,
     warnings: Vec<Diagnostic>,
     state: StateStore,
     state_path: PathBuf,
@@ -101,12 +109,8 @@ impl Session {
     /// # Errors
     /// [`OpenError`] when the project has mistakes; other errors when the files or the state cannot be read.
     pub async fn open(options: &SessionOptions) -> anyhow::Result<Self> {
-        let files = project_files(options)?;
-        let (project, diagnostics) = load(&files, &load_options(options));
-        if diagnostics.iter().any(Diagnostic::is_error) {
-            return Err(OpenError { diagnostics, files }.into());
-        }
-        Self::with(options, files, project.config, project.models, diagnostics).await
+        let checked = read_project(options)?;
+        Self::with(options, checked).await
     }
 
     /// Opens the configuration and the state only: for what concerns the state and the warehouse, so that a
@@ -119,27 +123,29 @@ impl Session {
         let (config, diagnostics) = load_config(&files, &load_options(options));
         match config {
             Some(config) if !diagnostics.iter().any(Diagnostic::is_error) => {
-                Self::with(options, files, config, BTreeMap::new(), diagnostics).await
+                let checked = CheckedProject {
+                    files,
+                    config,
+                    models: BTreeMap::new(),
+                    candidates: BTreeMap::new(),
+                    warnings: diagnostics,
+                };
+                Self::with(options, checked).await
             }
             _ => Err(OpenError { diagnostics, files }.into()),
         }
     }
 
-    async fn with(
-        options: &SessionOptions,
-        files: FileTree,
-        config: Config,
-        models: BTreeMap<ModelName, Arc<Model>>,
-        warnings: Vec<Diagnostic>,
-    ) -> anyhow::Result<Self> {
-        let state_path = state_path(&config, &options.data);
+    async fn with(options: &SessionOptions, checked: CheckedProject) -> anyhow::Result<Self> {
+        let state_path = state_path(&checked.config, &options.data);
         let state = StateStore::open(&state_path).await?;
         Ok(Self {
             options: options.clone(),
-            files,
-            config,
-            models,
-            warnings,
+            files: checked.files,
+            config: checked.config,
+            models: checked.models,
+            candidates: checked.candidates,
+            warnings: checked.warnings,
             state,
             state_path,
         })
@@ -150,9 +156,31 @@ impl Session {
         &self.config
     }
 
+    /// What `by` decides about categories, and when the project wants people to decide.
+    pub fn choices(&self, chosen: BTreeMap<ModelName, ChangeCategory>, by: &str) -> Choices {
+        let ask = |mode: CategorizeMode| match mode {
+            CategorizeMode::Full => Ask::Never,
+            CategorizeMode::Semi => Ask::WhenBreaking,
+            CategorizeMode::Off => Ask::Always,
+        };
+        let modes = self.config.plan.auto_categorize;
+        Choices {
+            by: by.to_owned(),
+            chosen,
+            sql: ask(modes.sql),
+            seed: ask(modes.seed),
+            external: ask(modes.external),
+        }
+    }
+
     /// The models; empty when only the configuration was opened.
     pub fn models(&self) -> &BTreeMap<ModelName, Arc<Model>> {
         &self.models
+    }
+
+    /// The models with what identifies them and what their queries mean; empty as [`Self::models`] is.
+    pub fn candidates(&self) -> &BTreeMap<ModelName, Candidate> {
+        &self.candidates
     }
 
     /// The files that were read.
@@ -260,6 +288,44 @@ impl Session {
         let ttl = Ttl::parse(&self.config.snapshot_ttl).ok();
         ttl.map_or(TimeDelta::weeks(1), |ttl| ttl.expires_at(now) - now)
     }
+}
+
+/// A project without mistakes; its state and its warehouse are not touched.
+pub struct CheckedProject {
+    /// The files that were read.
+    pub files: FileTree,
+    /// The configuration.
+    pub config: Config,
+    /// The models.
+    pub models: BTreeMap<ModelName, Arc<Model>>,
+    /// The models with what identifies them and what their queries mean.
+    pub candidates: BTreeMap<ModelName, Candidate>,
+    /// What is worth knowing.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the project's files and the meaning of its queries.
+///
+/// # Errors
+/// [`OpenError`] when the project has mistakes; other errors when the files cannot be read.
+pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> {
+    let files = project_files(options)?;
+    let (project, mut diagnostics) = load(&files, &load_options(options));
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(OpenError { diagnostics, files }.into());
+    }
+    let candidates = candidates(&project.models);
+    diagnostics.extend(unresolved_names(&candidates, &files));
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(OpenError { diagnostics, files }.into());
+    }
+    Ok(CheckedProject {
+        files,
+        config: project.config,
+        models: project.models,
+        candidates,
+        warnings: diagnostics,
+    })
 }
 
 fn load_options(options: &SessionOptions) -> LoadOptions {

@@ -14,6 +14,7 @@ mod header;
 mod kind;
 mod model_file;
 mod others;
+mod place;
 mod seeds;
 mod statements;
 mod substitute;
@@ -41,6 +42,7 @@ pub use config::ModelDefaults;
 pub use config::PlanConfig;
 pub use config::User;
 pub use files::FileTree;
+pub use place::place_of_name;
 pub use variable::Variable;
 
 use crate::diagnostic::Diagnostic;

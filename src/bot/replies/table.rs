@@ -134,6 +134,8 @@ fn grouped(rows: u64) -> String {
 
 /// What the warehouse says about the columns where it was asked, else what the queries say.
 fn schema(model: &ModelSummary, comparison: Option<&ModelComparison>) -> String {
+    let added = model.columns.added.iter();
+    let added_with_types: Vec<String> = added.map(|column| model.typed(column)).collect();
     let (added, removed, changed) = match comparison {
         Some(comparison)
             if comparison.rows_prod.is_some() && comparison.rows_environment.is_some() =>
@@ -146,7 +148,7 @@ fn schema(model: &ModelSummary, comparison: Option<&ModelComparison>) -> String 
         }
         Some(_) => return "–".to_owned(),
         None => (
-            &model.columns.added,
+            &added_with_types,
             &model.columns.removed,
             &model.columns.changed,
         ),

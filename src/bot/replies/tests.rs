@@ -32,6 +32,7 @@ fn model(name: &str) -> ModelSummary {
         category: serde_json::from_str("\"non_breaking\"").unwrap(),
         reasons: vec![format!("column `{name}` changed")],
         columns: ColumnChanges::default(),
+        schema: None,
         snapshot: "1".to_owned(),
         table: Some(name.to_owned()),
         reused: false,
