@@ -33,6 +33,6 @@ fn model(index: usize) -> String {
     let right = above * WIDTH + (index * 7 + 3) % WIDTH;
     format!(
         "{header}WITH totals AS (\n  SELECT kind, SUM(amount) AS amount, COUNT(*) AS n -- per kind\n  FROM layer{above}.m{right}\n  GROUP BY kind\n)\n\
-         SELECT\n  base.id,\n  base.kind,\n  base.amount + COALESCE(totals.amount, 0) AS amount,\n  base.label,\n  base.day\nFROM layer{above}.m{left} AS base\nLEFT JOIN totals ON totals.kind = base.kind\nWHERE base.amount >= 0\n"
+         SELECT\n  base.id,\n  base.kind,\n  (base.amount + COALESCE(totals.amount, 0)) % 1000003 AS amount,\n  base.label,\n  base.day\nFROM layer{above}.m{left} AS base\nLEFT JOIN totals ON totals.kind = base.kind\nWHERE base.amount >= 0\n"
     )
 }

@@ -5,6 +5,7 @@
     reason = "a benchmark prints, and stops when something is wrong"
 )]
 
+mod analysis;
 mod generator;
 mod plan;
 mod switch;
@@ -12,9 +13,11 @@ mod webhook;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let models = 1_000;
     println!("Benchmarks of a release build; medians of several runs.\n");
+    let models = 1_000;
     plan::measure(&folder.path().join("plan"), models);
+    plan::measure(&folder.path().join("more"), 5 * models);
+    analysis::measure(&folder.path().join("analysis"));
     switch::measure(&folder.path().join("switch"), models);
     webhook::measure(&folder.path().join("webhook"));
 }
