@@ -11,10 +11,10 @@ unexport CARGO_TARGET_DIR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo bench audit
+.PHONY: help setup test demo bench soundness audit fuzz
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Fetch the prebuilt DuckDB library, unless it is there or is compiled in
 ifeq ($(findstring bundled-duckdb,$(FEATURES)),)
@@ -32,6 +32,12 @@ demo: setup ## Take one pull request from opening to production, on real data an
 
 bench: setup ## Measure load, plan, webhook and switch in a release build
 	./scripts/bench.sh
+
+soundness: setup ## Plan and execute thousands of edits by chance: no kept table may be wrong
+	./scripts/soundness.sh
+
+fuzz: ## Fuzz the reading of SQL: FUZZ_SECONDS for each target
+	./scripts/fuzz.sh
 
 audit: ## Check dependencies (cargo-deny) and workflows (zizmor, actionlint)
 	./scripts/audit.sh

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::workspace::Workspace;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "init",
     "plan",
     "run",
     "render",
+    "lineage",
     "environments",
     "rollback",
     "invalidate",
