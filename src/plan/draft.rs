@@ -89,14 +89,17 @@ pub fn draft(
                 (ChangeCategory::Breaking, _) => surface.shown_as_new(),
                 _ => surface,
             };
-            change.category = Some(choice.category);
             if let Some(before) = before {
                 change.surface = SurfaceChange::between(&before.surface, &surface);
             }
-            change.reasons.insert(
-                0,
-                format!("{} says that this is {}", choice.by, choice.category),
-            );
+        }
+        let decided = chosen
+            .as_ref()
+            .or(known.and_then(|known| known.choice.as_ref()));
+        if let (Some(choice), ModelChange::Direct) = (decided, change.change) {
+            change.category = Some(choice.category);
+            let reason = format!("{} says that this is {}", choice.by, choice.category);
+            change.reasons.insert(0, reason);
         }
         let category = change.category.unwrap_or(ChangeCategory::Breaking);
         let version = version(&candidate, table, before, known, &snapshots);

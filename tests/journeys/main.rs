@@ -13,6 +13,7 @@ mod bot_harness;
 mod bot_pull_request;
 mod bot_webhook;
 mod categorization;
+mod choices;
 mod dialects;
 mod engine_paths;
 mod fake_github;
