@@ -50,6 +50,24 @@ pub(super) fn folds_columns(dialect: Dialect) -> bool {
     }
 }
 
+/// Whether a column that was named without quotes shows the case in which it was written.
+pub(super) fn keeps_spelling(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::DuckDb
+        | Dialect::Databricks
+        | Dialect::Spark
+        | Dialect::BigQuery
+        | Dialect::ClickHouse
+        | Dialect::MySql
+        | Dialect::Tsql => true,
+        Dialect::Postgres
+        | Dialect::Redshift
+        | Dialect::Snowflake
+        | Dialect::Trino
+        | Dialect::Athena => false,
+    }
+}
+
 /// The identifier as the engine compares it.
 pub(super) fn fold_ident(dialect: Dialect, ident: &Ident) -> String {
     fold(dialect, &ident.value, ident.quote_style.is_some())

@@ -354,6 +354,8 @@ impl<'a, 'q> Lowering<'a, 'q> {
         }
         let bindings = frame.bindings.len();
         let (mut certain, mut possible) = (Vec::new(), Vec::new());
+        // Whether a row of this query may stand for a value.
+        let mut spelled = false;
         for place in 0..bindings {
             let binding = self.frames[level].bindings[place].clone();
             if binding.hidden.iter().any(|hidden| hidden == name) {
@@ -367,6 +369,7 @@ impl<'a, 'q> Lowering<'a, 'q> {
             // A row as a value: only where no column has the name.
             let is_named = binding.path.last().is_some_and(|last| last == name);
             if is_named && row_as_value == RowAsValue::Yes && certain.is_empty() {
+                spelled |= matches!(binding.columns, Columns::Listed(_) | Columns::Partly(..));
                 let whole = self.whole_binding(&binding);
                 possible.push(Scalar::over(Node::new("as value"), [&whole]));
             }
@@ -377,6 +380,11 @@ impl<'a, 'q> Lowering<'a, 'q> {
             Clause::ColumnsFirst | Clause::Either => self.alias(level, name)?,
         };
         let is_certain = !certain.is_empty();
+        if spelled && !is_certain && alias.is_none() && fold::keeps_spelling(self.dialect) {
+            return stop(format!(
+                "the row `{name}` stands for a value, in which the case of its columns' names shows"
+            ));
+        }
         let all = if is_certain { certain } else { possible };
         let (first, second) = if clause == Clause::ColumnsFirst {
             (all, Vec::from_iter(alias))

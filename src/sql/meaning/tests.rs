@@ -583,6 +583,21 @@ fn the_fields_of_a_structure_have_the_names_of_columns() {
 }
 
 #[test]
+fn the_case_of_a_name_shows_where_a_row_stands_for_a_value() {
+    different(
+        "SELECT x::VARCHAR AS s FROM (SELECT a AS ok FROM t) AS x",
+        "SELECT x::VARCHAR AS s FROM (SELECT a AS OK FROM t) AS x",
+    );
+    assert_eq!(
+        changed(
+            "SELECT x.ok FROM (SELECT a AS ok FROM t) AS x",
+            "SELECT x.ok FROM (SELECT a AS OK FROM t) AS x",
+        ),
+        Verdict::Same
+    );
+}
+
+#[test]
 fn a_method_reads_what_stands_before_its_dot() {
     different(
         "SELECT a.upper() AS u FROM t",
