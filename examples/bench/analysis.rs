@@ -52,7 +52,7 @@ fn read(files: &FileTree) -> Loaded {
         "{diagnostics:?}"
     );
     let order = topological(&project.models);
-    (candidates(&project.models), order)
+    (candidates(&project.models, &project.readings), order)
 }
 
 /// Seconds to compare a project with one whose first model computes a column differently.

@@ -314,7 +314,7 @@ pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> 
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(OpenError { diagnostics, files }.into());
     }
-    let candidates = candidates(&project.models);
+    let candidates = candidates(&project.models, &project.readings);
     diagnostics.extend(unresolved_names(&candidates, &files));
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(OpenError { diagnostics, files }.into());

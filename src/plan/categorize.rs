@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::model::Model;
 use crate::model::ModelKind;
+use crate::model::parse;
 use crate::plan::diff::Sides;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
@@ -15,7 +16,6 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::SurfaceChange;
 use crate::snapshot::audits_key;
 use crate::snapshot::interval_unit;
-use crate::snapshot::parse;
 use crate::sql::Edit;
 use crate::sql::Meaning;
 use crate::sql::differences;

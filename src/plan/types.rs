@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::ModelName;
+use crate::model::output_schema;
+use crate::model::parse;
 use crate::snapshot::Candidate;
 use crate::snapshot::Snapshot;
-use crate::snapshot::output_schema;
-use crate::snapshot::parse;
 use crate::sql::Schema;
 
 /// The most changes of types that are told of one model.

@@ -173,6 +173,9 @@ fn entry(
         calls: Vec::new(),
         inline_audits: Vec::new(),
         text: Arc::clone(text),
+        query_span: 0..0,
+        has_errors: false,
+        is_resolved: false,
     })
 }
 

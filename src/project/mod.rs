@@ -48,6 +48,7 @@ pub use variable::Variable;
 use crate::diagnostic::Diagnostic;
 use crate::model::Model;
 use crate::model::ModelName;
+use crate::model::Readings;
 use crate::project::audits::AuditCall;
 use crate::project::audits::AuditDefinition;
 use crate::project::audits::Caller;
@@ -76,6 +77,8 @@ pub struct Project {
     pub config: Config,
     /// Every enabled model, external ones included.
     pub models: BTreeMap<ModelName, Arc<Model>>,
+    /// What they mean; those on a cycle have none.
+    pub readings: Readings,
 }
 
 /// What reading a file needs to know about the project.
@@ -111,6 +114,7 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
             name: String::new(),
             config,
             models: BTreeMap::new(),
+            readings: Readings::new(),
         };
         return (project, diagnostics);
     };
@@ -132,7 +136,8 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
     diagnostics.append(&mut read.diagnostics);
     let has_models = !read.drafts.is_empty();
     let project_audits = audits_by_name(read.audits, &mut diagnostics);
-    let drafts = checks::by_name(read.drafts, &mut diagnostics);
+    let mut drafts = checks::by_name(read.drafts, &mut diagnostics);
+    let readings = dependencies::resolve(&mut drafts, &mut diagnostics);
     checks::cycles(&drafts, &mut diagnostics);
 
     let finished: Vec<(Model, Vec<Diagnostic>)> = drafts
@@ -154,6 +159,7 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
         name: config.project.clone(),
         config,
         models,
+        readings,
     };
     (project, diagnostics)
 }

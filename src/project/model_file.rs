@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::diagnostic::Severity;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -18,7 +17,6 @@ use crate::project::audits::AuditDefinition;
 use crate::project::block::SqlFile;
 use crate::project::comments::column_comments;
 use crate::project::config::not_supported;
-use crate::project::dependencies;
 use crate::project::header;
 use crate::project::header::Header;
 use crate::project::kind::DeclaredKind;
@@ -29,16 +27,21 @@ use crate::project::statements::StatementKind;
 use crate::project::substitute::Runtime;
 use crate::project::substitute::substitute;
 use crate::project::value::model_name;
-use crate::sql::TableName;
 use crate::sql::tokens::TokenKind;
 
-/// A model before its audits are resolved.
+/// A model before what it reads and its audits are resolved.
 pub(super) struct Draft {
     pub(super) model: Model,
     pub(super) name_span: Range<usize>,
     pub(super) calls: Vec<AuditCall>,
     pub(super) inline_audits: Vec<AuditDefinition>,
     pub(super) text: Arc<str>,
+    /// The query's first word, or the block without one.
+    pub(super) query_span: Range<usize>,
+    /// Whether something is wrong with the file.
+    pub(super) has_errors: bool,
+    /// Whether what its query reads is among `depends_on`.
+    pub(super) is_resolved: bool,
 }
 
 /// What a file of `models/` gives.
@@ -288,48 +291,16 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             seeds::read(file, &path, csv, &header.kind_span, &mut columns).map(ModelKind::Seed)
         }
     };
-    let mut depends_on: BTreeSet<ModelName> = header
+    let depends_on: BTreeSet<ModelName> = header
         .depends_on
         .iter()
         .map(|table| model_name(table, catalog))
         .collect();
-    if let Some(query) = &parts.query {
-        let (tables, opaque) = dependencies::read(query, file.dialect);
-        depends_on.extend(
-            tables
-                .iter()
-                .map(|table: &TableName| model_name(table, catalog)),
-        );
-        // A text that is already known to be wrong is no news.
-        let wrong = file.diagnostics.iter().any(Diagnostic::is_error);
-        if let Some(reason) = opaque.filter(|_| !wrong) {
-            let message = format!("the query cannot be analysed: {reason}");
-            let mut diagnostic = Diagnostic::error("opaque-query", message).help(
-                "The model works, but every change to its text counts as breaking. \
-                 Check that the SQL is right; `depends_on` adds what the query reads.",
-            );
-            diagnostic.severity = Severity::Warning;
-            file.report(diagnostic, parts.query_place.clone());
-        }
-    }
     let name = name?;
     let kind = kind?;
     let needs_query = !matches!(kind, ModelKind::Seed(_));
     if needs_query && parts.query.is_none() {
         return None;
-    }
-    if depends_on.contains(&name) {
-        let by_query = !header
-            .depends_on
-            .iter()
-            .any(|t| model_name(t, catalog) == name);
-        if by_query {
-            file.report(
-                not_supported("a model that reads itself"),
-                header.name_span.clone().unwrap_or(parts.place),
-            );
-        }
-        depends_on.remove(&name);
     }
     if let ModelKind::IncrementalByTimeRange { time_column, .. } = &kind
         && let Some(columns) = &columns
@@ -385,9 +356,12 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
     };
     Some(Draft {
         model,
-        name_span: header.name_span.unwrap_or_default(),
+        name_span: header.name_span.unwrap_or(parts.place),
         calls,
         inline_audits: parts.inline_audits,
         text: Arc::clone(text),
+        query_span: parts.query_place,
+        has_errors: file.diagnostics.iter().any(Diagnostic::is_error),
+        is_resolved: false,
     })
 }

@@ -8,18 +8,17 @@ use rayon::prelude::*;
 
 use crate::model::Cron;
 use crate::model::Model;
-use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::model::Reading;
+use crate::model::Readings;
 use crate::model::layers;
+use crate::model::parse;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Surface;
-use crate::sql::DataType;
 use crate::sql::Meaning;
-use crate::sql::Query;
 use crate::sql::Schema;
 use crate::sql::TableName;
-use crate::sql::parse_type;
 
 /// A model of the project with what identifies it; a plan decides its version.
 #[derive(Clone, Debug)]
@@ -62,15 +61,17 @@ impl Candidate {
 
 /// One candidate per model, by name. Models on a cycle are left out: loading has reported it.
 ///
-/// Queries are read one layer of the graph after the other and let go again: the trees of a large project
-/// would take more room than all the rest.
-pub fn candidates(models: &BTreeMap<ModelName, Arc<Model>>) -> BTreeMap<ModelName, Candidate> {
+/// `readings` are what loading knows already; the others are read here.
+pub fn candidates(
+    models: &BTreeMap<ModelName, Arc<Model>>,
+    readings: &Readings,
+) -> BTreeMap<ModelName, Candidate> {
     let units = Units::of_all(models);
     let mut candidates: BTreeMap<ModelName, Candidate> = BTreeMap::new();
     for layer in layers(models) {
         let read: Vec<Candidate> = layer
             .par_iter()
-            .map(|name| candidate(&models[name], &candidates, &units))
+            .map(|name| candidate(&models[name], readings.get(name), &candidates, &units))
             .collect();
         candidates.extend(
             read.into_iter()
@@ -83,6 +84,7 @@ pub fn candidates(models: &BTreeMap<ModelName, Arc<Model>>) -> BTreeMap<ModelNam
 /// The candidate of `model`, whose parents are among `known`.
 fn candidate(
     model: &Arc<Model>,
+    reading: Option<&Reading>,
     known: &BTreeMap<ModelName, Candidate>,
     units: &Units,
 ) -> Candidate {
@@ -91,8 +93,10 @@ fn candidate(
             .get(&model.resolve(table))
             .and_then(|parent| parent.schema.clone())
     };
-    let meaning = parse(model).map(|query| Arc::new(query.meaning(&schema_of)));
-    let schema = output_schema(model, meaning.as_deref()).map(Arc::new);
+    let Reading { meaning, schema } = match reading {
+        Some(reading) => reading.clone(),
+        None => Reading::new(model, parse(model).as_ref(), &schema_of),
+    };
     let parents: Vec<&Candidate> = model
         .depends_on
         .iter()
@@ -142,49 +146,6 @@ impl Units {
     fn key(model: &Model) -> (String, Option<String>) {
         (model.cron.clone(), model.interval_unit.clone())
     }
-}
-
-/// The model's query, read; run-time macros stand as markers. `None` for seeds and external models.
-pub fn parse(model: &Model) -> Option<Query> {
-    let query = model.query.as_ref()?;
-    Some(Query::parse(
-        &query.for_analysis(model.dialect),
-        model.dialect,
-    ))
-}
-
-/// Output columns in order: declared, else the seed's header, else what the query, whose meaning is given, tells.
-pub fn output_schema(model: &Model, meaning: Option<&Meaning>) -> Option<Schema> {
-    if let Some(columns) = &model.columns {
-        let columns = columns.iter().map(|column| {
-            let data_type = column.data_type.as_deref();
-            let data_type = data_type.and_then(|text| parse_type(text, model.dialect));
-            (column.name.clone(), data_type)
-        });
-        return Some(Schema::new(columns));
-    }
-    match &model.kind {
-        ModelKind::Seed(seed) => {
-            let names = seed.column_hashes.iter().map(|(name, _)| name.clone());
-            Some(Schema::new(names.map(|name| (name, None))))
-        }
-        ModelKind::External => None,
-        ModelKind::View
-        | ModelKind::Full
-        | ModelKind::IncrementalByTimeRange { .. }
-        | ModelKind::Embedded => {
-            let meaning = meaning?;
-            let names = meaning.column_names()?;
-            let types = meaning.columns.iter().flatten();
-            let types = types.map(|column| column.data_type.clone().filter(is_settled));
-            Some(Schema::new(names.into_iter().zip(types)))
-        }
-    }
-}
-
-/// Whether a table's column may have the type: a bare NULL gets one from the engine.
-fn is_settled(data_type: &DataType) -> bool {
-    *data_type != DataType::Null
 }
 
 /// The interval unit as text: declared, else from the cron.

@@ -21,8 +21,6 @@ use serde::Serialize;
 pub use candidate::Candidate;
 pub use candidate::candidates;
 pub use candidate::interval_unit;
-pub use candidate::output_schema;
-pub use candidate::parse;
 pub use category::ChangeCategory;
 pub use fingerprint::Fingerprint;
 pub use fingerprint::audits_key;

@@ -81,6 +81,12 @@ impl Query {
         })
     }
 
+    /// The tables that a scan over the words of `text` finds: about those that [`tables`](Self::tables) gives, for
+    /// a fraction of the time.
+    pub fn scan_tables(text: &str, dialect: Dialect) -> BTreeSet<TableName> {
+        scan::tables(text, dialect)
+    }
+
     /// What the fingerprint is taken over: equal for queries that mean the same by construction.
     pub fn canonical(&self, schema_of: SchemaOf<'_>) -> Digest {
         self.meaning(schema_of).digest()

@@ -87,7 +87,7 @@ pub(crate) fn plan_files(projects: &[Files]) -> Result<Vec<Step>, String> {
         refuse(&diagnostics)?;
         let order = topological(&loaded.models);
         let (draft, diagnostics) = draft(
-            candidates(&loaded.models),
+            candidates(&loaded.models, &loaded.readings),
             order,
             previous.clone(),
             &stored,

@@ -1,0 +1,78 @@
+//! What a model's query means, read once when the project is loaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::Model;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::sql::DataType;
+use crate::sql::Meaning;
+use crate::sql::Query;
+use crate::sql::Schema;
+use crate::sql::SchemaOf;
+use crate::sql::parse_type;
+
+/// What a model gives, as far as its definition and those of its parents tell.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What its query means; `None` for seeds and external models.
+    pub meaning: Option<Arc<Meaning>>,
+    /// Its output columns with their types; `None` means unknown.
+    pub schema: Option<Arc<Schema>>,
+}
+
+/// The readings of a project's models.
+pub type Readings = BTreeMap<ModelName, Reading>;
+
+impl Reading {
+    /// The reading of `model`, whose query is given if it has one.
+    pub fn new(model: &Model, query: Option<&Query>, schema_of: SchemaOf<'_>) -> Self {
+        let meaning = query.map(|query| Arc::new(query.meaning(schema_of)));
+        let schema = output_schema(model, meaning.as_deref()).map(Arc::new);
+        Self { meaning, schema }
+    }
+}
+
+/// The model's query, read; run-time macros stand as markers. `None` for seeds and external models.
+pub fn parse(model: &Model) -> Option<Query> {
+    let query = model.query.as_ref()?;
+    Some(Query::parse(
+        &query.for_analysis(model.dialect),
+        model.dialect,
+    ))
+}
+
+/// Output columns in order: declared, else the seed's header, else what the query, whose meaning is given, tells.
+pub fn output_schema(model: &Model, meaning: Option<&Meaning>) -> Option<Schema> {
+    if let Some(columns) = &model.columns {
+        let columns = columns.iter().map(|column| {
+            let data_type = column.data_type.as_deref();
+            let data_type = data_type.and_then(|text| parse_type(text, model.dialect));
+            (column.name.clone(), data_type)
+        });
+        return Some(Schema::new(columns));
+    }
+    match &model.kind {
+        ModelKind::Seed(seed) => {
+            let names = seed.column_hashes.iter().map(|(name, _)| name.clone());
+            Some(Schema::new(names.map(|name| (name, None))))
+        }
+        ModelKind::External => None,
+        ModelKind::View
+        | ModelKind::Full
+        | ModelKind::IncrementalByTimeRange { .. }
+        | ModelKind::Embedded => {
+            let meaning = meaning?;
+            let names = meaning.column_names()?;
+            let types = meaning.columns.iter().flatten();
+            let types = types.map(|column| column.data_type.clone().filter(is_settled));
+            Some(Schema::new(names.into_iter().zip(types)))
+        }
+    }
+}
+
+/// Whether a table's column may have the type: a bare NULL gets one from the engine.
+fn is_settled(data_type: &DataType) -> bool {
+    *data_type != DataType::Null
+}
