@@ -64,7 +64,7 @@ pub(super) async fn run(
                 if session.config().project.is_empty() { "(no name)" } else { session.config().project.as_str() },
                 if session.config().selected_gateway.is_empty() { "(no name)" } else { session.config().selected_gateway.as_str() },
                 session.models().len(),
-                session.state_path().display(),
+                session.state().place(),
                 session.warehouse(),
             ));
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod compare;
+mod connections;
 mod environments;
 mod files;
 mod init;

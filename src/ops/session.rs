@@ -1,26 +1,21 @@
 //! Open a project: its files, its state, its warehouse.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::ConnectionConfig;
-use crate::engine::DuckDbConfig;
-use crate::engine::DuckDbDatabase;
 use crate::engine::EngineAdapter;
-use crate::engine::Sandbox;
 use crate::environment::EnvironmentName;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
+use crate::ops::connections;
 use crate::ops::problems::unresolved_names;
 use crate::ops::read_files;
 use crate::plan::Ask;
@@ -28,7 +23,6 @@ use crate::plan::Choices;
 use crate::project::CONFIG_FILES;
 use crate::project::CategorizeMode;
 use crate::project::Config;
-use crate::project::Connection;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::load;
@@ -100,7 +94,6 @@ pub struct Session {
     candidates: BTreeMap<ModelName, Candidate>,
     warnings: Vec<Diagnostic>,
     state: StateStore,
-    state_path: PathBuf,
 }
 
 impl Session {
@@ -137,8 +130,7 @@ impl Session {
     }
 
     async fn with(options: &SessionOptions, checked: CheckedProject) -> anyhow::Result<Self> {
-        let state_path = state_path(&checked.config, &options.data);
-        let state = StateStore::open(&state_path).await?;
+        let state = connections::state(&checked.config, &options.data).await?;
         Ok(Self {
             options: options.clone(),
             files: checked.files,
@@ -147,7 +139,6 @@ impl Session {
             candidates: checked.candidates,
             warnings: checked.warnings,
             state,
-            state_path,
         })
     }
 
@@ -198,11 +189,6 @@ impl Session {
         &self.state
     }
 
-    /// Where that record is.
-    pub fn state_path(&self) -> &Path {
-        &self.state_path
-    }
-
     /// The environment that a command without one means.
     pub fn default_environment(&self) -> EnvironmentName {
         let name = self.config.default_target_environment.parse();
@@ -211,16 +197,7 @@ impl Session {
 
     /// The warehouse, for people.
     pub fn warehouse(&self) -> String {
-        match self.config.gateway().map(|gateway| &gateway.connection) {
-            Some(Connection::DuckDb {
-                database: Some(database),
-                ..
-            }) => {
-                format!("DuckDB {}", self.options.data.join(database).display())
-            }
-            Some(Connection::DuckDb { database: None, .. }) | None => "DuckDB in memory".to_owned(),
-            Some(Connection::Sqlite { database }) => format!("SQLite {database}"),
-        }
+        connections::describe(&self.config, &self.options.data)
     }
 
     /// Opens the warehouse.
@@ -228,40 +205,8 @@ impl Session {
     /// # Errors
     /// When it does not answer, or another process holds it.
     pub async fn engine(&self) -> anyhow::Result<Arc<dyn EngineAdapter>> {
-        let connection = &self
-            .config
-            .gateway()
-            .context("the configuration has no gateway")?
-            .connection;
-        let Connection::DuckDb {
-            database,
-            concurrent_tasks,
-            ..
-        } = connection
-        else {
-            anyhow::bail!(
-                "a `sqlite` connection holds the state only; the warehouse must be `duckdb`"
-            );
-        };
-        let concurrency =
-            concurrent_tasks.and_then(|tasks| NonZeroUsize::new(usize::try_from(tasks).ok()?));
-        // DuckDB takes relative paths from the process's folder; ours start from the project.
-        let root =
-            std::path::absolute(&self.options.project).context("resolving the project's folder")?;
-        let sandbox = self.options.sandboxed.then(|| Sandbox {
-            allowed_directories: vec![root.clone()],
-        });
-        let database = match database {
-            Some(database) => DuckDbDatabase::File(self.options.data.join(database)),
-            None => DuckDbDatabase::Memory,
-        };
-        let config = DuckDbConfig {
-            concurrency: concurrency.unwrap_or(NonZeroUsize::MIN),
-            file_root: Some(root),
-            sandbox,
-            ..DuckDbConfig::new(database)
-        };
-        let engine = crate::engine::connect(&ConnectionConfig::DuckDb(config)).await?;
+        let config = connections::warehouse(&self.config, &self.options)?;
+        let engine = crate::engine::connect(&config).await?;
         Ok(engine)
     }
 
@@ -349,17 +294,4 @@ fn project_files(options: &SessionOptions) -> anyhow::Result<FileTree> {
         }
     }
     Ok(files)
-}
-
-/// The state's file: as configured, else beside the project.
-fn state_path(config: &Config, data: &Path) -> PathBuf {
-    match config.gateway().and_then(|gateway| gateway.state.as_ref()) {
-        Some(Connection::Sqlite { database }) => data.join(database),
-        // The state is always SQLite; a DuckDB file of that name may hold another tool's state.
-        Some(Connection::DuckDb {
-            database: Some(database),
-            ..
-        }) => data.join(format!("{database}.siding.db")),
-        Some(Connection::DuckDb { database: None, .. }) | None => data.join("siding_state.db"),
-    }
 }

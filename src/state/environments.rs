@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::QueryBuilder;
-use sqlx::Sqlite;
-use sqlx::SqliteConnection;
 
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
@@ -16,6 +13,8 @@ use crate::snapshot::Version;
 use crate::sql::TableName;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::Connection;
+use crate::state::database::query;
 use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::instant;
 use crate::state::keys::millis;
@@ -85,7 +84,7 @@ impl StateStore {
     ) -> Result<Option<Environment>, StateError> {
         let mut transaction = self.read().await?;
         let row: Option<EnvironmentRow> =
-            sqlx::query_as("SELECT * FROM siding_environments WHERE name = $1")
+            query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(name.as_str())
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -93,7 +92,7 @@ impl StateStore {
             return Ok(None);
         };
         let members: Vec<MemberRow> =
-            sqlx::query_as("SELECT * FROM siding_environment_snapshots WHERE environment = $1")
+            query("SELECT * FROM siding_environment_snapshots WHERE environment = $1")
                 .bind(name.as_str())
                 .fetch_all(&mut *transaction)
                 .await?;
@@ -103,11 +102,10 @@ impl StateStore {
     /// Every environment, sorted by name. Expired ones count.
     pub async fn environments(&self) -> Result<Vec<Environment>, StateError> {
         let mut transaction = self.read().await?;
-        let rows: Vec<EnvironmentRow> =
-            sqlx::query_as("SELECT * FROM siding_environments ORDER BY name")
-                .fetch_all(&mut *transaction)
-                .await?;
-        let members: Vec<MemberRow> = sqlx::query_as("SELECT * FROM siding_environment_snapshots")
+        let rows: Vec<EnvironmentRow> = query("SELECT * FROM siding_environments")
+            .fetch_all(&mut *transaction)
+            .await?;
+        let members: Vec<MemberRow> = query("SELECT * FROM siding_environment_snapshots")
             .fetch_all(&mut *transaction)
             .await?;
         let mut by_environment: BTreeMap<String, Vec<MemberRow>> = BTreeMap::new();
@@ -117,12 +115,16 @@ impl StateStore {
                 .or_default()
                 .push(member);
         }
-        rows.into_iter()
+        let mut environments = rows
+            .into_iter()
             .map(|row| {
                 let members = by_environment.remove(&row.name).unwrap_or_default();
                 row.environment(members)
             })
-            .collect()
+            .collect::<Result<Vec<Environment>, StateError>>()?;
+        // Databases differ in how they order text.
+        environments.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(environments)
     }
 
     /// Records the environment as not finalized and adds it to its history, if it still is as
@@ -141,7 +143,7 @@ impl StateStore {
     ) -> Result<(), PromoteError> {
         let mut transaction = self.write().await?;
         let current: Option<EnvironmentRow> =
-            sqlx::query_as("SELECT * FROM siding_environments WHERE name = $1")
+            query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(environment.name.as_str())
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -168,7 +170,7 @@ impl StateStore {
             return Err(PromoteError::MissingSnapshots { missing });
         }
 
-        sqlx::query(
+        query(
             "UPDATE siding_snapshots SET updated_at = $1
              WHERE (name, identifier) IN (
                  SELECT name, identifier FROM siding_environment_snapshots WHERE environment = $2)",
@@ -177,7 +179,7 @@ impl StateStore {
         .bind(environment.name.as_str())
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("DELETE FROM siding_environments WHERE name = $1")
+        query("DELETE FROM siding_environments WHERE name = $1")
             .bind(environment.name.as_str())
             .execute(&mut *transaction)
             .await?;
@@ -199,14 +201,14 @@ impl StateStore {
     ) -> Result<(), PromoteError> {
         let mut transaction = self.write().await?;
         let current: Option<EnvironmentRow> =
-            sqlx::query_as("SELECT * FROM siding_environments WHERE name = $1")
+            query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(name.as_str())
                 .fetch_optional(&mut *transaction)
                 .await?;
         if current.as_ref().map(|row| row.plan_id.as_str()) != Some(plan_id) {
             return Err(conflict(name, current));
         }
-        sqlx::query(
+        query(
             "UPDATE siding_environments SET finalized_at = $1
              WHERE name = $2 AND finalized_at IS NULL",
         )
@@ -214,7 +216,7 @@ impl StateStore {
         .bind(name.as_str())
         .execute(&mut *transaction)
         .await?;
-        sqlx::query(
+        query(
             "UPDATE siding_promotions SET finalized_at = $1
              WHERE environment = $2 AND plan_id = $3 AND finalized_at IS NULL",
         )
@@ -231,7 +233,7 @@ impl StateStore {
     /// is deleted, nobody relies on them.
     pub async fn reopen(&self, name: &EnvironmentName, plan_id: &str) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
-        sqlx::query(
+        query(
             "UPDATE siding_environments SET finalized_at = NULL WHERE name = $1 AND plan_id = $2",
         )
         .bind(name.as_str())
@@ -249,13 +251,13 @@ impl StateStore {
         at: DateTime<Utc>,
     ) -> Result<bool, StateError> {
         let mut transaction = self.write().await?;
-        let changed = sqlx::query("UPDATE siding_environments SET expires_at = $1 WHERE name = $2")
+        let changed = query("UPDATE siding_environments SET expires_at = $1 WHERE name = $2")
             .bind(millis(at))
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(changed.rows_affected() == 1)
+        Ok(changed == 1)
     }
 
     /// Forgets the environment if this plan made it as it is; its history stays. Returns `false` if
@@ -266,14 +268,13 @@ impl StateStore {
         plan_id: &str,
     ) -> Result<bool, StateError> {
         let mut transaction = self.write().await?;
-        let changed =
-            sqlx::query("DELETE FROM siding_environments WHERE name = $1 AND plan_id = $2")
-                .bind(name.as_str())
-                .bind(plan_id)
-                .execute(&mut *transaction)
-                .await?;
+        let changed = query("DELETE FROM siding_environments WHERE name = $1 AND plan_id = $2")
+            .bind(name.as_str())
+            .bind(plan_id)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
-        Ok(changed.rows_affected() == 1)
+        Ok(changed == 1)
     }
 }
 
@@ -286,11 +287,8 @@ fn conflict(name: &EnvironmentName, current: Option<EnvironmentRow>) -> PromoteE
     }
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    environment: &Environment,
-) -> Result<(), StateError> {
-    sqlx::query(
+async fn insert(connection: &mut Connection, environment: &Environment) -> Result<(), StateError> {
+    query(
         "INSERT INTO siding_environments (
              name, plan_id, previous_plan_id, promoted_by, promoted_at, finalized_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, NULL, $6)",
@@ -304,12 +302,12 @@ async fn insert(
     .execute(&mut *connection)
     .await?;
     for members in environment.snapshots.chunks(ROWS_PER_STATEMENT) {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+        let mut query = query(
             "INSERT INTO siding_environment_snapshots (
                  environment, name, identifier, version,
                  table_catalog, table_schema, table_name, has_view) ",
         );
-        query.push_values(members, |mut row, member| {
+        query.push_values(members, |row, member| {
             let table = member.table.as_ref();
             row.push_bind(environment.name.to_string())
                 .push_bind(member.id.name.to_string())
@@ -320,7 +318,7 @@ async fn insert(
                 .push_bind(table.map(|table| table.name.clone()))
                 .push_bind(member.view);
         });
-        query.build().execute(&mut *connection).await?;
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -399,170 +397,179 @@ mod tests {
 
     #[tokio::test]
     async fn an_environment_reads_back_as_it_was_promoted() {
-        let (_folder, store) = samples::store().await;
-        let [a, b] = ["db.a", "other.db.b"].map(|name| snapshot(name, "i", "v"));
-        store
-            .store_snapshots(&[a.clone(), b.clone()], at(0))
-            .await
-            .unwrap();
-        let mut dev = environment("dev", "p1", None, &[&a, &b]);
-        dev.snapshots[0].table = None;
-        dev.snapshots[0].view = false;
-        dev.expires_at = Some(at(1_000));
-        store.promote(&dev, None).await.unwrap();
-        assert_eq!(
-            store.environment(&dev.name).await.unwrap(),
-            Some(dev.clone())
-        );
+        samples::on_both(async |store| {
+            let [a, b] = ["db.a", "other.db.b"].map(|name| snapshot(name, "i", "v"));
+            store
+                .store_snapshots(&[a.clone(), b.clone()], at(0))
+                .await
+                .unwrap();
+            let mut dev = environment("dev", "p1", None, &[&a, &b]);
+            dev.snapshots[0].table = None;
+            dev.snapshots[0].view = false;
+            dev.expires_at = Some(at(1_000));
+            store.promote(&dev, None).await.unwrap();
+            assert_eq!(
+                store.environment(&dev.name).await.unwrap(),
+                Some(dev.clone())
+            );
 
-        store.finalize(&dev.name, "p1", at(5)).await.unwrap();
-        store.finalize(&dev.name, "p1", at(6)).await.unwrap();
-        dev.finalized_at = Some(at(5));
-        assert_eq!(store.environments().await.unwrap(), [dev]);
-        assert_eq!(
-            store.environment(&"none".parse().unwrap()).await.unwrap(),
-            None
-        );
+            store.finalize(&dev.name, "p1", at(5)).await.unwrap();
+            store.finalize(&dev.name, "p1", at(6)).await.unwrap();
+            dev.finalized_at = Some(at(5));
+            assert_eq!(store.environments().await.unwrap(), [dev]);
+            assert_eq!(
+                store.environment(&"none".parse().unwrap()).await.unwrap(),
+                None
+            );
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn of_two_plans_from_one_state_the_second_is_refused() {
-        let (_folder, store) = samples::store().await;
-        let a = snapshot("db.a", "i", "v");
-        store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
-        store
-            .promote(&environment("prod", "p1", None, &[&a]), None)
-            .await
-            .unwrap();
-        let next = |plan_id| environment("prod", plan_id, Some("p1"), &[&a]);
-        store.promote(&next("p2"), Some("p1")).await.unwrap();
-        for expected in [Some("p1"), None] {
-            let error = store.promote(&next("p3"), expected).await.unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "environment `prod` was changed meanwhile by alice (plan `p2`)"
+        samples::on_both(async |store| {
+            let a = snapshot("db.a", "i", "v");
+            store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
+            store
+                .promote(&environment("prod", "p1", None, &[&a]), None)
+                .await
+                .unwrap();
+            let next = |plan_id| environment("prod", plan_id, Some("p1"), &[&a]);
+            store.promote(&next("p2"), Some("p1")).await.unwrap();
+            for expected in [Some("p1"), None] {
+                let error = store.promote(&next("p3"), expected).await.unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    "environment `prod` was changed meanwhile by alice (plan `p2`)"
+                );
+            }
+            let error = store
+                .finalize(&EnvironmentName::prod(), "p1", at(9))
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(error, PromoteError::Conflict { found: Some(found), .. } if found == "p2")
             );
-        }
-        let error = store
-            .finalize(&EnvironmentName::prod(), "p1", at(9))
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, PromoteError::Conflict { found: Some(found), .. } if found == "p2")
-        );
-        let error = store
-            .promote(&environment("dev", "p4", Some("p0"), &[&a]), Some("p0"))
-            .await
-            .unwrap_err();
-        assert_eq!(error.to_string(), "environment `dev` was removed meanwhile");
-        assert_eq!(
-            store.history(&EnvironmentName::prod()).await.unwrap().len(),
-            2
-        );
+            let error = store
+                .promote(&environment("dev", "p4", Some("p0"), &[&a]), Some("p0"))
+                .await
+                .unwrap_err();
+            assert_eq!(error.to_string(), "environment `dev` was removed meanwhile");
+            assert_eq!(
+                store.history(&EnvironmentName::prod()).await.unwrap().len(),
+                2
+            );
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn of_many_promotions_at_once_exactly_one_wins() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        let stores = [
-            StateStore::open(&path).await.unwrap(),
-            StateStore::open(&path).await.unwrap(),
-        ];
-        let a = snapshot("db.a", "i", "v");
-        stores[0]
-            .store_snapshots(from_ref(&a), at(0))
-            .await
-            .unwrap();
-        let tasks: Vec<_> = (0..8)
-            .map(|n: usize| {
-                let store = stores[n % 2].clone();
-                let mine = environment("prod", &format!("p{n}"), None, &[&a]);
-                tokio::spawn(async move { store.promote(&mine, None).await.is_ok() })
-            })
-            .collect();
-        let won = futures::future::join_all(tasks).await;
-        assert_eq!(
-            won.into_iter().filter(|won| *won.as_ref().unwrap()).count(),
-            1
-        );
-        assert_eq!(
+        samples::twins_on_both(async |stores| {
+            let a = snapshot("db.a", "i", "v");
             stores[0]
-                .history(&EnvironmentName::prod())
+                .store_snapshots(from_ref(&a), at(0))
                 .await
-                .unwrap()
-                .len(),
-            1
-        );
+                .unwrap();
+            let tasks: Vec<_> = (0..8)
+                .map(|n: usize| {
+                    let store = stores[n % 2].clone();
+                    let mine = environment("prod", &format!("p{n}"), None, &[&a]);
+                    tokio::spawn(async move { store.promote(&mine, None).await.is_ok() })
+                })
+                .collect();
+            let won = futures::future::join_all(tasks).await;
+            assert_eq!(
+                won.into_iter().filter(|won| *won.as_ref().unwrap()).count(),
+                1
+            );
+            assert_eq!(
+                stores[0]
+                    .history(&EnvironmentName::prod())
+                    .await
+                    .unwrap()
+                    .len(),
+                1
+            );
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn promoting_the_same_plan_again_changes_nothing() {
-        let (_folder, store) = samples::store().await;
-        let a = snapshot("db.a", "i", "v");
-        store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
-        let prod = environment("prod", "p1", None, &[&a]);
-        store.promote(&prod, None).await.unwrap();
-        store.finalize(&prod.name, "p1", at(1)).await.unwrap();
-        store.promote(&prod, None).await.unwrap();
-        let found = store.environment(&prod.name).await.unwrap().unwrap();
-        assert_eq!(found.finalized_at, Some(at(1)));
-        assert_eq!(store.history(&prod.name).await.unwrap().len(), 1);
+        samples::on_both(async |store| {
+            let a = snapshot("db.a", "i", "v");
+            store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
+            let prod = environment("prod", "p1", None, &[&a]);
+            store.promote(&prod, None).await.unwrap();
+            store.finalize(&prod.name, "p1", at(1)).await.unwrap();
+            store.promote(&prod, None).await.unwrap();
+            let found = store.environment(&prod.name).await.unwrap().unwrap();
+            assert_eq!(found.finalized_at, Some(at(1)));
+            assert_eq!(store.history(&prod.name).await.unwrap().len(), 1);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_snapshot_that_is_not_stored_stops_the_promotion() {
-        let (_folder, store) = samples::store().await;
-        let [a, gone] = ["db.a", "db.gone"].map(|name| snapshot(name, "i", "v"));
-        store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
-        let prod = environment("prod", "p1", None, &[&a, &gone]);
-        let error = store.promote(&prod, None).await.unwrap_err();
-        assert!(
-            matches!(error, PromoteError::MissingSnapshots { missing } if missing == [gone.id])
-        );
-        assert_eq!(store.environment(&prod.name).await.unwrap(), None);
-        assert_eq!(store.history(&prod.name).await.unwrap(), []);
+        samples::on_both(async |store| {
+            let [a, gone] = ["db.a", "db.gone"].map(|name| snapshot(name, "i", "v"));
+            store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
+            let prod = environment("prod", "p1", None, &[&a, &gone]);
+            let error = store.promote(&prod, None).await.unwrap_err();
+            assert!(
+                matches!(error, PromoteError::MissingSnapshots { missing } if missing == [gone.id])
+            );
+            assert_eq!(store.environment(&prod.name).await.unwrap(), None);
+            assert_eq!(store.history(&prod.name).await.unwrap(), []);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn an_expired_environment_may_be_made_anew() {
-        let (_folder, store) = samples::store().await;
-        let a = snapshot("db.a", "i", "v");
-        store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
-        let first = environment("dev", "p1", None, &[&a]);
-        store.promote(&first, None).await.unwrap();
-        assert!(store.expire(&first.name, at(5)).await.unwrap());
-        assert!(!store.expire(&"none".parse().unwrap(), at(5)).await.unwrap());
+        samples::on_both(async |store| {
+            let a = snapshot("db.a", "i", "v");
+            store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
+            let first = environment("dev", "p1", None, &[&a]);
+            store.promote(&first, None).await.unwrap();
+            assert!(store.expire(&first.name, at(5)).await.unwrap());
+            assert!(!store.expire(&"none".parse().unwrap(), at(5)).await.unwrap());
 
-        let mut second = environment("dev", "p2", None, &[&a]);
-        second.promoted_at = at(4);
-        store.promote(&second, None).await.unwrap_err();
-        second.promoted_at = at(5);
-        store.promote(&second, None).await.unwrap();
-        assert!(!store.delete_environment(&first.name, "p1").await.unwrap());
-        assert!(store.delete_environment(&first.name, "p2").await.unwrap());
-        assert_eq!(store.environments().await.unwrap(), []);
-        assert_eq!(store.history(&first.name).await.unwrap().len(), 2);
+            let mut second = environment("dev", "p2", None, &[&a]);
+            second.promoted_at = at(4);
+            store.promote(&second, None).await.unwrap_err();
+            second.promoted_at = at(5);
+            store.promote(&second, None).await.unwrap();
+            assert!(!store.delete_environment(&first.name, "p1").await.unwrap());
+            assert!(store.delete_environment(&first.name, "p2").await.unwrap());
+            assert_eq!(store.environments().await.unwrap(), []);
+            assert_eq!(store.history(&first.name).await.unwrap().len(), 2);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn what_an_environment_leaves_gets_a_new_time_to_live() {
-        let (_folder, store) = samples::store().await;
-        let [old, new] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, "v"));
-        store
-            .store_snapshots(&[old.clone(), new.clone()], at(0))
-            .await
-            .unwrap();
-        store
-            .promote(&environment("prod", "p1", None, &[&old]), None)
-            .await
-            .unwrap();
-        let mut next = environment("prod", "p2", Some("p1"), &[&new]);
-        next.promoted_at = at(100);
-        store.promote(&next, Some("p1")).await.unwrap();
-        store.finalize(&next.name, "p2", at(100)).await.unwrap();
-        let ttl = chrono::TimeDelta::milliseconds(10);
-        assert_eq!(store.expired_snapshots(at(109), ttl).await.unwrap(), []);
-        assert_eq!(store.expired_snapshots(at(110), ttl).await.unwrap(), [old]);
+        samples::on_both(async |store| {
+            let [old, new] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, "v"));
+            store
+                .store_snapshots(&[old.clone(), new.clone()], at(0))
+                .await
+                .unwrap();
+            store
+                .promote(&environment("prod", "p1", None, &[&old]), None)
+                .await
+                .unwrap();
+            let mut next = environment("prod", "p2", Some("p1"), &[&new]);
+            next.promoted_at = at(100);
+            store.promote(&next, Some("p1")).await.unwrap();
+            store.finalize(&next.name, "p2", at(100)).await.unwrap();
+            let ttl = chrono::TimeDelta::milliseconds(10);
+            assert_eq!(store.expired_snapshots(at(109), ttl).await.unwrap(), []);
+            assert_eq!(store.expired_snapshots(at(110), ttl).await.unwrap(), [old]);
+        })
+        .await;
     }
 }

@@ -1,23 +1,29 @@
 //! Why the state could not be read or written.
 
+use crate::postgres::is_lost;
+use crate::postgres::sql_state;
+use crate::postgres::words;
+
 /// Why the state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The file is no database or cannot be used.
-    #[error("state database `{path}` cannot be opened: {message}")]
+    /// The file is no database or cannot be used, or the server does not let us in.
+    #[error("state database `{place}` cannot be opened: {message}")]
     Open {
-        /// The file.
-        path: String,
+        /// The file, or the server and the schema.
+        place: String,
         /// Why.
         message: String,
+        /// What the user can do about it, as a sentence.
+        help: Option<&'static str>,
     },
-    /// A later release has written the file.
+    /// A later release has written the tables.
     #[error(
-        "state database `{path}` has version {found}, but this release of siding knows {known}"
+        "state database `{place}` has version {found}, but this release of siding knows {known}"
     )]
     NewerVersion {
-        /// The file.
-        path: String,
+        /// The file, or the server and the schema.
+        place: String,
         /// Its version.
         found: i64,
         /// The last version that this program can read.
@@ -26,6 +32,12 @@ pub enum StateError {
     /// Somebody else has been writing for longer than we wait.
     #[error("the state database is busy: another process has been writing for over 10 seconds")]
     Busy,
+    /// The server is gone or has closed the connection.
+    #[error("the connection to the state database was lost: {message}")]
+    Lost {
+        /// Why.
+        message: String,
+    },
     /// A row does not hold what this program writes.
     #[error("the state has an unreadable {what}: {message}")]
     Unreadable {
@@ -45,7 +57,11 @@ impl StateError {
         match self {
             Self::NewerVersion { .. } => Some("Install the release that wrote it, or a later one."),
             Self::Busy => Some("Wait until the other run has ended, then try again."),
-            Self::Open { .. } | Self::Unreadable { .. } | Self::Database(_) => None,
+            Self::Lost { .. } => Some(
+                "Run the command again when the server answers: what was recorded stays, and nothing is recorded in part.",
+            ),
+            Self::Open { help, .. } => *help,
+            Self::Unreadable { .. } | Self::Database(_) => None,
         }
     }
 
@@ -59,26 +75,31 @@ impl StateError {
 
 impl From<sqlx::Error> for StateError {
     fn from(error: sqlx::Error) -> Self {
-        // The primary code is the lower byte: 5 is SQLITE_BUSY.
-        let code = error
-            .as_database_error()
-            .and_then(|error| error.code()?.parse::<u32>().ok());
-        if code.is_some_and(|code| code & 0xff == 5) {
+        if is_busy(&error) {
             Self::Busy
+        } else if is_lost(&error) {
+            Self::Lost {
+                message: words(&error),
+            }
         } else {
             Self::Database(error)
         }
     }
 }
 
-/// The reason in words that mean something to who named the file.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let Some(code) = sql_state(error) else {
+        return false;
+    };
+    // SQLite's primary code is the lower byte: 5 is SQLITE_BUSY. PostgreSQL's have five characters.
+    code == "55P03" || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 5))
+}
+
+/// The reason in words that mean something to who named the file or the server.
 pub(super) fn reason(error: &sqlx::Error) -> String {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    match code.as_deref() {
+    match sql_state(error).as_deref() {
         Some("26") => "it is not a SQLite database".to_owned(),
         Some("8") => "it is read-only".to_owned(),
-        _ => error.to_string(),
+        _ => words(error),
     }
 }

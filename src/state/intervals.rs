@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::QueryBuilder;
-use sqlx::Sqlite;
-use sqlx::SqliteConnection;
 
 use crate::model::ModelName;
 use crate::snapshot::Interval;
@@ -14,6 +11,8 @@ use crate::snapshot::Intervals;
 use crate::snapshot::Version;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::Connection;
+use crate::state::database::query;
 use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
@@ -50,7 +49,7 @@ impl StateStore {
                        WHERE (name, version) IN (";
             let mut query = with_versions(sql, keys);
             query.push(" ORDER BY name, version, id");
-            let rows: Vec<LogRow> = query.build_query_as().fetch_all(&mut *transaction).await?;
+            let rows: Vec<LogRow> = query.fetch_all(&mut *transaction).await?;
             for of_version in rows.chunk_by(LogRow::is_same_version) {
                 filled.insert(of_version[0].key()?, replay(of_version));
             }
@@ -115,11 +114,11 @@ impl StateStore {
     /// Replaces the log by its sum; what is read stays the same. Returns how many rows fewer it has.
     pub async fn compact_intervals(&self, now: DateTime<Utc>) -> Result<u64, StateError> {
         let mut transaction = self.write().await?;
-        let rows: Vec<LogRow> = sqlx::query_as(
+        let rows: Vec<LogRow> = query(
             "SELECT name, version, start_at, end_at, removed, id FROM siding_intervals
              WHERE (name, version) IN (
                  SELECT name, version FROM siding_intervals
-                 GROUP BY name, version HAVING count(*) > 1 OR max(removed))
+                 GROUP BY name, version HAVING count(*) > 1 OR max(CASE WHEN removed THEN 1 ELSE 0 END) = 1)
              ORDER BY name, version, id",
         )
         .fetch_all(&mut *transaction)
@@ -131,7 +130,7 @@ impl StateStore {
                 continue;
             }
             let key = of_version[0].key()?;
-            sqlx::query("DELETE FROM siding_intervals WHERE name = $1 AND version = $2")
+            query("DELETE FROM siding_intervals WHERE name = $1 AND version = $2")
                 .bind(&of_version[0].name)
                 .bind(&of_version[0].version)
                 .execute(&mut *transaction)
@@ -166,16 +165,16 @@ impl StateStore {
 }
 
 async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     intervals: &[FilledInterval],
     removed: bool,
     now: DateTime<Utc>,
 ) -> Result<(), StateError> {
     for intervals in intervals.chunks(ROWS_PER_STATEMENT) {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+        let mut query = query(
             "INSERT INTO siding_intervals (name, version, start_at, end_at, removed, created_at) ",
         );
-        query.push_values(intervals, |mut row, interval| {
+        query.push_values(intervals, |row, interval| {
             row.push_bind(interval.name.to_string())
                 .push_bind(interval.version.0.clone())
                 .push_bind(interval.start_ms)
@@ -183,7 +182,7 @@ async fn append(
                 .push_bind(removed)
                 .push_bind(millis(now));
         });
-        query.build().execute(&mut *connection).await?;
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -319,84 +318,87 @@ mod tests {
 
     #[tokio::test]
     async fn cleared_intervals_are_missing_until_they_are_filled_again() {
-        let (_folder, store) = samples::store().await;
-        assert_eq!(filled(&store).await, []);
-        let add = |start, end| samples::filled(&key(), start, end);
-        store
-            .add_intervals(&[add(0, 10), add(10, 20), add(30, 40)], at(0))
-            .await
-            .unwrap();
-        assert_eq!(filled(&store).await, [(0, 20), (30, 40)]);
-        store.remove_intervals(&[add(5, 35)], at(0)).await.unwrap();
-        assert_eq!(filled(&store).await, [(0, 5), (35, 40)]);
-        store.add_intervals(&[add(5, 36)], at(0)).await.unwrap();
-        assert_eq!(filled(&store).await, [(0, 40)]);
+        samples::on_both(async |store| {
+            assert_eq!(filled(&store).await, []);
+            let add = |start, end| samples::filled(&key(), start, end);
+            store
+                .add_intervals(&[add(0, 10), add(10, 20), add(30, 40)], at(0))
+                .await
+                .unwrap();
+            assert_eq!(filled(&store).await, [(0, 20), (30, 40)]);
+            store.remove_intervals(&[add(5, 35)], at(0)).await.unwrap();
+            assert_eq!(filled(&store).await, [(0, 5), (35, 40)]);
+            store.add_intervals(&[add(5, 36)], at(0)).await.unwrap();
+            assert_eq!(filled(&store).await, [(0, 40)]);
 
-        assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 4);
-        assert_eq!(filled(&store).await, [(0, 40)]);
-        assert_eq!(store.compact_intervals(at(2)).await.unwrap(), 0);
+            assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 4);
+            assert_eq!(filled(&store).await, [(0, 40)]);
+            assert_eq!(store.compact_intervals(at(2)).await.unwrap(), 0);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn what_is_cleared_whole_leaves_no_rows() {
-        let (_folder, store) = samples::store().await;
-        let all = [samples::filled(&key(), 0, 10)];
-        store.add_intervals(&all, at(0)).await.unwrap();
-        store.remove_intervals(&all, at(0)).await.unwrap();
-        assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 2);
-        assert_eq!(filled(&store).await, []);
+        samples::on_both(async |store| {
+            let all = [samples::filled(&key(), 0, 10)];
+            store.add_intervals(&all, at(0)).await.unwrap();
+            store.remove_intervals(&all, at(0)).await.unwrap();
+            assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 2);
+            assert_eq!(filled(&store).await, []);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_hundred_thousand_intervals_shrink_to_one() {
-        let (_folder, store) = samples::store().await;
-        let hours: Vec<_> = (0..100_000)
-            .map(|hour| samples::filled(&key(), hour, hour + 1))
-            .collect();
-        store.add_intervals(&hours, at(0)).await.unwrap();
-        let begin = Instant::now();
-        assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 99_999);
-        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
-        assert_eq!(filled(&store).await, [(0, 100_000)]);
+        samples::on_both(async |store| {
+            let hours: Vec<_> = (0..100_000)
+                .map(|hour| samples::filled(&key(), hour, hour + 1))
+                .collect();
+            store.add_intervals(&hours, at(0)).await.unwrap();
+            let begin = Instant::now();
+            assert_eq!(store.compact_intervals(at(1)).await.unwrap(), 99_999);
+            assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+            assert_eq!(filled(&store).await, [(0, 100_000)]);
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn two_stores_on_one_file_lose_no_interval() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        let stores = [
-            StateStore::open(&path).await.unwrap(),
-            StateStore::open(&path).await.unwrap(),
-        ];
-        let tasks: Vec<_> = (0..50)
-            .map(|n: usize| {
-                let store = stores[n % 2].clone();
-                let start = i64::try_from(n).unwrap() * 2;
-                tokio::spawn(async move {
-                    let one = samples::filled(&key(), start, start + 1);
-                    store.add_intervals(&[one], at(0)).await
+        samples::twins_on_both(async |stores| {
+            let tasks: Vec<_> = (0..50)
+                .map(|n: usize| {
+                    let store = stores[n % 2].clone();
+                    let start = i64::try_from(n).unwrap() * 2;
+                    tokio::spawn(async move {
+                        let one = samples::filled(&key(), start, start + 1);
+                        store.add_intervals(&[one], at(0)).await
+                    })
                 })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap().unwrap();
-        }
-        for store in &stores {
-            assert_eq!(filled(store).await.len(), 50);
-        }
+                .collect();
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            for store in &stores {
+                assert_eq!(filled(store).await.len(), 50);
+            }
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_write_that_is_not_committed_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        let store = StateStore::open(&path).await.unwrap();
-        let one = [samples::filled(&key(), 0, 10)];
-        let mut killed = store.write().await.unwrap();
-        append(&mut killed, &one, false, at(0)).await.unwrap();
-        drop(killed);
-        assert_eq!(filled(&store).await, []);
-        store.add_intervals(&one, at(0)).await.unwrap();
-        assert_eq!(filled(&store).await, [(0, 10)]);
+        samples::on_both(async |store| {
+            let one = [samples::filled(&key(), 0, 10)];
+            let mut killed = store.write().await.unwrap();
+            append(&mut killed, &one, false, at(0)).await.unwrap();
+            drop(killed);
+            assert_eq!(filled(&store).await, []);
+            store.add_intervals(&one, at(0)).await.unwrap();
+            assert_eq!(filled(&store).await, [(0, 10)]);
+        })
+        .await;
     }
 }

@@ -2,13 +2,13 @@
 
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::QueryBuilder;
-use sqlx::Sqlite;
 
 use crate::model::ModelName;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::state::StateError;
+use crate::state::database::Query;
+use crate::state::database::query;
 
 /// Rows of one statement; with up to 13 values each far below the limit on bound values.
 pub(super) const ROWS_PER_STATEMENT: usize = 400;
@@ -29,7 +29,7 @@ pub(super) fn model_name(text: &str) -> Result<ModelName, StateError> {
 }
 
 /// `sql` followed by `(VALUES (…), (…))` and `)`: put `(name, identifier) IN (` before it.
-pub(super) fn with_ids(sql: &str, ids: &[SnapshotId]) -> QueryBuilder<Sqlite> {
+pub(super) fn with_ids(sql: &str, ids: &[SnapshotId]) -> Query {
     let pairs = ids
         .iter()
         .map(|id| (id.name.to_string(), id.identifier.clone()));
@@ -37,16 +37,16 @@ pub(super) fn with_ids(sql: &str, ids: &[SnapshotId]) -> QueryBuilder<Sqlite> {
 }
 
 /// As [`with_ids`], for `(name, version) IN (`.
-pub(super) fn with_versions(sql: &str, keys: &[(ModelName, Version)]) -> QueryBuilder<Sqlite> {
+pub(super) fn with_versions(sql: &str, keys: &[(ModelName, Version)]) -> Query {
     let pairs = keys
         .iter()
         .map(|(name, version)| (name.to_string(), version.0.clone()));
     with_pairs(sql, pairs)
 }
 
-fn with_pairs(sql: &str, pairs: impl Iterator<Item = (String, String)>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(sql);
-    query.push_values(pairs, |mut row, (first, second)| {
+fn with_pairs(sql: &str, pairs: impl Iterator<Item = (String, String)>) -> Query {
+    let mut query = query(sql);
+    query.push_values(pairs, |row, (first, second)| {
         row.push_bind(first).push_bind(second);
     });
     query.push(")");

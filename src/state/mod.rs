@@ -1,11 +1,22 @@
 //! The record of what exists: snapshots, filled intervals, environments, promotions, objects.
 //!
-//! One SQLite file. Each method is one transaction; what it wrote is on the disk when it returns.
+//! One SQLite file, or one schema of a PostgreSQL database. Each method is one transaction; what it wrote is on the
+//! disk when it returns.
+//!
+//! # Migrations
+//!
+//! A change of the tables is one file in `migrations/`, the next number and a word, for both databases. It is written
+//! in the SQL that they share: `TEXT`, `BIGINT`, `BOOLEAN`, `CREATE TABLE`, `CREATE INDEX`, `ALTER TABLE … ADD COLUMN`,
+//! `$1` for values, `replace`, `coalesce`, `ON CONFLICT`. A number that the database gives out is
+//! `INTEGER PRIMARY KEY AUTOINCREMENT`; PostgreSQL gets its own words for that, see [`migrations`]. Truth values are
+//! written `TRUE` and `FALSE`. It ends with `UPDATE siding_state SET version = …`, its own number. The tests run on both.
 
+mod database;
 mod environments;
 mod error;
 mod intervals;
 mod keys;
+mod migrations;
 mod objects;
 mod promotions;
 mod snapshots;
@@ -16,12 +27,13 @@ mod samples;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::Sqlite;
-use sqlx::SqlitePool;
-use sqlx::Transaction;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::sqlite::SqliteJournalMode;
 use sqlx::sqlite::SqlitePoolOptions;
+
+use crate::postgres::PostgresServer;
+use crate::state::database::Pool;
+use crate::state::database::Transaction;
 
 pub use environments::PromoteError;
 pub use error::StateError;
@@ -30,16 +42,18 @@ pub use objects::PhysicalObject;
 pub use objects::PhysicalObjectKind;
 pub use promotions::PromotionRecord;
 
-/// The version of the tables that this program knows: the number of the last migration.
-const KNOWN_VERSION: i64 = 2;
-
 /// How long a statement waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many connections a process has to the state at most.
+const CONNECTIONS: u32 = 4;
 
 /// An open state database. Cloning is cheap and gives the same database.
 #[derive(Clone, Debug)]
 pub struct StateStore {
-    pool: SqlitePool,
+    pool: Pool,
+    /// The file or the server and schema, for people.
+    place: String,
 }
 
 impl StateStore {
@@ -51,9 +65,11 @@ impl StateStore {
     /// [`StateError::NewerVersion`] if a later release has written it, [`StateError::Open`] if it is
     /// no database or cannot be read or written.
     pub async fn open(path: &Path) -> Result<Self, StateError> {
+        let place = path.display().to_string();
         let fail = |message: String| StateError::Open {
-            path: path.display().to_string(),
+            place: place.clone(),
             message,
+            help: None,
         };
         if path.is_dir() {
             return Err(fail("it is a folder".to_owned()));
@@ -70,16 +86,45 @@ impl StateStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(CONNECTIONS)
             .connect_with(options)
             .await
             .map_err(|error| fail(error::reason(&error)))?;
-        let store = Self { pool };
-        match store.migrate(path).await {
-            Ok(()) => Ok(store),
-            Err(StateError::Database(error)) => Err(fail(error::reason(&error))),
-            Err(other) => Err(other),
-        }
+        let pool = Pool::Sqlite(pool);
+        Self { pool, place }.migrated().await
+    }
+
+    /// Connects to the server, makes the schema if it is missing, and brings its tables up to date.
+    ///
+    /// The schema may hold tables of others; ours begin with `siding_`. Several processes may use it at once:
+    /// whoever writes waits for the others.
+    ///
+    /// # Errors
+    /// [`StateError::NewerVersion`] if a later release has written it, [`StateError::Open`] if the server does not let
+    /// us in or the schema cannot be made.
+    pub async fn open_postgres(server: &PostgresServer, schema: &str) -> Result<Self, StateError> {
+        let place = format!("{server}, schema {schema}");
+        let search_path = format!("\"{}\"", schema.replace('"', "\"\""));
+        let busy = BUSY_TIMEOUT.as_millis().to_string();
+        let settings = [
+            ("search_path", search_path.as_str()),
+            ("lock_timeout", busy.as_str()),
+            // A process whose machine is gone keeps nobody waiting for longer than this.
+            ("idle_in_transaction_session_timeout", "60000"),
+            // What is recorded is on the disk, whatever the server's default says.
+            ("synchronous_commit", "on"),
+        ];
+        let (pool, _) =
+            server
+                .pool(CONNECTIONS, &settings)
+                .await
+                .map_err(|error| StateError::Open {
+                    place: place.clone(),
+                    message: error.message,
+                    help: Some(error.help),
+                })?;
+        let pool = Pool::Postgres(pool);
+        Self { pool, place }.migrated().await
     }
 
     /// Closes every connection; what is written stays.
@@ -87,67 +132,43 @@ impl StateStore {
         self.pool.close().await;
     }
 
-    async fn migrate(&self, path: &Path) -> Result<(), StateError> {
-        if stored_version(&mut self.read().await?).await? == Some(KNOWN_VERSION) {
-            return Ok(());
+    /// Where the record is, for people: a path, or a server with a schema.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    async fn migrated(self) -> Result<Self, StateError> {
+        match migrations::run(&self.pool, &self.place).await {
+            Ok(()) => Ok(self),
+            Err(StateError::Database(error)) => Err(StateError::Open {
+                place: self.place,
+                message: error::reason(&error),
+                help: None,
+            }),
+            Err(other) => Err(other),
         }
-        // Asked again under the lock: another process may be migrating as well.
-        let mut transaction = self.write().await?;
-        if let Some(found) = stored_version(&mut transaction).await?
-            && found > KNOWN_VERSION
-        {
-            return Err(StateError::NewerVersion {
-                path: path.display().to_string(),
-                found,
-                known: KNOWN_VERSION,
-            });
-        }
-        let mut migrator = sqlx::migrate!("src/state/migrations");
-        // The usual name is for whoever else lives in this file.
-        migrator.dangerous_set_table_name("siding_migrations");
-        migrator
-            .run(&mut *transaction)
-            .await
-            .map_err(|error| StateError::Open {
-                path: path.display().to_string(),
-                message: error.to_string(),
-            })?;
-        transaction.commit().await?;
-        Ok(())
     }
 
     /// A transaction whose reads all see the same moment.
-    async fn read(&self) -> Result<Transaction<'static, Sqlite>, StateError> {
-        Ok(self.pool.begin().await?)
+    async fn read(&self) -> Result<Transaction, StateError> {
+        self.pool.read().await
     }
 
     /// A transaction that has the right to write from its start, so it never fails half way for it.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StateError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    async fn write(&self) -> Result<Transaction, StateError> {
+        self.pool.write().await
     }
-}
-
-async fn stored_version(
-    transaction: &mut Transaction<'static, Sqlite>,
-) -> Result<Option<i64>, StateError> {
-    let there: bool = sqlx::query_scalar(
-        "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'siding_state'",
-    )
-    .fetch_one(&mut **transaction)
-    .await?;
-    if !there {
-        return Ok(None);
-    }
-    Ok(sqlx::query_scalar("SELECT max(version) FROM siding_state")
-        .fetch_one(&mut **transaction)
-        .await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use sqlx::SqlitePool;
+
     use super::*;
+    use crate::cluster::Database;
     use crate::snapshot::Snapshot;
     use crate::snapshot::Surface;
+    use crate::state::migrations::known_version;
 
     #[tokio::test]
     async fn a_missing_file_is_made_with_its_folder() {
@@ -159,37 +180,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_of_a_later_release_is_refused_and_left_alone() {
+        let refused = |error: StateError| {
+            assert!(matches!(
+                error,
+                StateError::NewerVersion { found: 99, known, .. } if known == known_version()
+            ));
+            assert!(error.help().is_some());
+        };
+        let newer = "UPDATE siding_state SET version = 99";
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
-        let store = StateStore::open(&path).await.unwrap();
-        sqlx::query("UPDATE siding_state SET version = 99")
-            .execute(&store.pool)
-            .await
-            .unwrap();
-        let error = StateStore::open(&path).await.unwrap_err();
-        assert!(matches!(
-            error,
-            StateError::NewerVersion {
-                found: 99,
-                known: KNOWN_VERSION,
-                ..
-            }
-        ));
-        assert!(error.help().is_some());
+        StateStore::open(&path).await.unwrap().tamper(newer).await;
+        refused(StateStore::open(&path).await.unwrap_err());
+
+        let database = Database::new().await;
+        let server = samples::server(&database);
+        let open = async || StateStore::open_postgres(&server, "siding").await;
+        open().await.unwrap().tamper(newer).await;
+        refused(open().await.unwrap_err());
     }
 
     #[tokio::test]
     async fn the_version_is_the_number_of_the_last_migration() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = StateStore::open(&folder.path().join("s.db")).await.unwrap();
-        let last = sqlx::migrate!("src/state/migrations")
-            .iter()
-            .map(|m| m.version)
-            .max();
-        let stored = stored_version(&mut store.read().await.unwrap())
-            .await
-            .unwrap();
-        assert_eq!((last, stored), (Some(KNOWN_VERSION), Some(KNOWN_VERSION)));
+        samples::on_both(async |store| {
+            let mut transaction = store.read().await.unwrap();
+            let stored = migrations::stored_version(&mut transaction).await.unwrap();
+            assert_eq!(stored, Some(known_version()));
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -243,38 +261,44 @@ mod tests {
         for store in opened {
             store.unwrap();
         }
+
+        let database = Database::new().await;
+        let server = samples::server(&database);
+        let open = || StateStore::open_postgres(&server, "Its \"own\" schema");
+        let opened = futures::future::join_all((0..8).map(|_| open())).await;
+        for store in opened {
+            store.unwrap();
+        }
     }
 
     /// Rows as the first migration knew them; later migrations must keep them readable.
     #[tokio::test]
     async fn rows_written_after_the_first_migration_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = StateStore::open(&folder.path().join("s.db")).await.unwrap();
-        sqlx::raw_sql(include_str!("samples/after_0001.sql"))
-            .execute(&store.pool)
-            .await
-            .unwrap();
+        samples::on_both(async |store| {
+            store.tamper(include_str!("samples/after_0001.sql")).await;
 
-        let environment = store
-            .environment(&"dev".parse().unwrap())
-            .await
-            .unwrap()
-            .unwrap();
-        let ids: Vec<_> = environment.snapshots.iter().map(|s| s.id.clone()).collect();
-        let snapshots = store.snapshots(&ids).await.unwrap();
-        let expected = Snapshot {
-            surface: Surface::unknown("db.orders", "i1"),
-            choice: None,
-            ..samples::snapshot("db.orders", "i1", "v1")
-        };
-        assert_eq!(snapshots, [expected]);
-        assert_eq!(environment.plan_id, "plan-1");
-        assert_eq!(environment.expires_at, Some(samples::at(1_000)));
-        let key = (snapshots[0].id.name.clone(), snapshots[0].version.clone());
-        let filled = store.intervals(std::slice::from_ref(&key)).await.unwrap();
-        assert_eq!(filled[&key], [(0, 50), (70, 100)]);
-        let history = store.history(&environment.name).await.unwrap();
-        assert_eq!(history[0].snapshots, environment.snapshots);
-        assert_eq!(store.objects_for(&[key]).await.unwrap().len(), 1);
+            let environment = store
+                .environment(&"dev".parse().unwrap())
+                .await
+                .unwrap()
+                .unwrap();
+            let ids: Vec<_> = environment.snapshots.iter().map(|s| s.id.clone()).collect();
+            let snapshots = store.snapshots(&ids).await.unwrap();
+            let expected = Snapshot {
+                surface: Surface::unknown("db.orders", "i1"),
+                choice: None,
+                ..samples::snapshot("db.orders", "i1", "v1")
+            };
+            assert_eq!(snapshots, [expected]);
+            assert_eq!(environment.plan_id, "plan-1");
+            assert_eq!(environment.expires_at, Some(samples::at(1_000)));
+            let key = (snapshots[0].id.name.clone(), snapshots[0].version.clone());
+            let filled = store.intervals(std::slice::from_ref(&key)).await.unwrap();
+            assert_eq!(filled[&key], [(0, 50), (70, 100)]);
+            let history = store.history(&environment.name).await.unwrap();
+            assert_eq!(history[0].snapshots, environment.snapshots);
+            assert_eq!(store.objects_for(&[key]).await.unwrap().len(), 1);
+        })
+        .await;
     }
 }

@@ -3,14 +3,13 @@
 
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::QueryBuilder;
-use sqlx::Sqlite;
 
 use crate::model::ModelName;
 use crate::snapshot::Version;
 use crate::sql::TableName;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::query;
 use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
@@ -48,11 +47,11 @@ impl StateStore {
     ) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
         for objects in objects.chunks(ROWS_PER_STATEMENT) {
-            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            let mut query = query(
                 "INSERT INTO siding_objects (
                      table_catalog, table_schema, table_name, kind, name, version, created_at) ",
             );
-            query.push_values(objects, |mut row, object| {
+            query.push_values(objects, |row, object| {
                 row.push_bind(object.table.catalog.clone().unwrap_or_default())
                     .push_bind(object.table.schema.clone().unwrap_or_default())
                     .push_bind(object.table.name.clone())
@@ -69,7 +68,7 @@ impl StateStore {
                       kind = excluded.kind, name = excluded.name, version = excluded.version,
                       dropped_at = NULL",
             );
-            query.build().execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -87,7 +86,6 @@ impl StateStore {
                        WHERE dropped_at IS NULL AND (name, version) IN (";
             rows.extend(
                 with_versions(sql, keys)
-                    .build_query_as()
                     .fetch_all(&mut *transaction)
                     .await?,
             );
@@ -98,7 +96,7 @@ impl StateStore {
     /// The objects that may exist although no snapshot and no environment has their version any more, sorted: what a
     /// janitor drops.
     pub async fn orphaned_objects(&self) -> Result<Vec<PhysicalObject>, StateError> {
-        let rows = sqlx::query_as(
+        let rows = query(
             "SELECT * FROM siding_objects AS object
              WHERE dropped_at IS NULL AND NOT EXISTS (
                  SELECT 1 FROM siding_snapshots AS snapshot
@@ -108,7 +106,7 @@ impl StateStore {
                  SELECT 1 FROM siding_environment_snapshots AS shown
                  WHERE shown.name = object.name AND shown.version = object.version)",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.read().await?)
         .await?;
         sorted(rows)
     }
@@ -121,19 +119,18 @@ impl StateStore {
     ) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
         for tables in tables.chunks(ROWS_PER_STATEMENT) {
-            let mut query: QueryBuilder<Sqlite> =
-                QueryBuilder::new("UPDATE siding_objects SET dropped_at = ");
+            let mut query = query("UPDATE siding_objects SET dropped_at = ");
             query.push_bind(millis(now));
             query.push(
                 " WHERE dropped_at IS NULL AND (table_catalog, table_schema, table_name) IN (",
             );
-            query.push_values(tables, |mut row, table| {
+            query.push_values(tables, |row, table| {
                 row.push_bind(table.catalog.clone().unwrap_or_default())
                     .push_bind(table.schema.clone().unwrap_or_default())
                     .push_bind(table.name.clone());
             });
             query.push(")");
-            query.build().execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -207,40 +204,44 @@ mod tests {
 
     #[tokio::test]
     async fn a_recorded_object_is_known_until_it_is_dropped() {
-        let (_folder, store) = samples::store().await;
-        let table = object("db.a", PhysicalObjectKind::Table);
-        let view = object("other.db.a", PhysicalObjectKind::View);
-        let keys: Vec<_> = [&table, &view]
-            .map(|it| (it.name.clone(), it.version.clone()))
-            .to_vec();
-        let both = [table.clone(), view.clone()];
-        store.record_objects(&both, at(0)).await.unwrap();
-        store.record_objects(&both, at(1)).await.unwrap();
-        assert_eq!(store.objects_for(&keys).await.unwrap(), both);
+        samples::on_both(async |store| {
+            let table = object("db.a", PhysicalObjectKind::Table);
+            let view = object("other.db.a", PhysicalObjectKind::View);
+            let keys: Vec<_> = [&table, &view]
+                .map(|it| (it.name.clone(), it.version.clone()))
+                .to_vec();
+            let both = [table.clone(), view.clone()];
+            store.record_objects(&both, at(0)).await.unwrap();
+            store.record_objects(&both, at(1)).await.unwrap();
+            assert_eq!(store.objects_for(&keys).await.unwrap(), both);
 
-        store
-            .mark_dropped(from_ref(&table.table), at(2))
-            .await
-            .unwrap();
-        assert_eq!(store.objects_for(&keys).await.unwrap(), [view]);
-        store.record_objects(&both, at(3)).await.unwrap();
-        assert_eq!(store.objects_for(&keys).await.unwrap(), both);
+            store
+                .mark_dropped(from_ref(&table.table), at(2))
+                .await
+                .unwrap();
+            assert_eq!(store.objects_for(&keys).await.unwrap(), [view]);
+            store.record_objects(&both, at(3)).await.unwrap();
+            assert_eq!(store.objects_for(&keys).await.unwrap(), both);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn an_object_whose_last_snapshot_is_forgotten_is_an_orphan() {
-        let (_folder, store) = samples::store().await;
-        let table = object("db.a", PhysicalObjectKind::Table);
-        let owner = snapshot("db.a", "i", "v");
-        store
-            .store_snapshots(from_ref(&owner), at(0))
-            .await
-            .unwrap();
-        store.record_objects(from_ref(&table), at(0)).await.unwrap();
-        assert_eq!(store.orphaned_objects().await.unwrap(), []);
-        store.delete_snapshots(&[owner.id]).await.unwrap();
-        assert_eq!(store.orphaned_objects().await.unwrap(), from_ref(&table));
-        store.mark_dropped(&[table.table], at(1)).await.unwrap();
-        assert_eq!(store.orphaned_objects().await.unwrap(), []);
+        samples::on_both(async |store| {
+            let table = object("db.a", PhysicalObjectKind::Table);
+            let owner = snapshot("db.a", "i", "v");
+            store
+                .store_snapshots(from_ref(&owner), at(0))
+                .await
+                .unwrap();
+            store.record_objects(from_ref(&table), at(0)).await.unwrap();
+            assert_eq!(store.orphaned_objects().await.unwrap(), []);
+            store.delete_snapshots(&[owner.id]).await.unwrap();
+            assert_eq!(store.orphaned_objects().await.unwrap(), from_ref(&table));
+            store.mark_dropped(&[table.table], at(1)).await.unwrap();
+            assert_eq!(store.orphaned_objects().await.unwrap(), []);
+        })
+        .await;
     }
 }

@@ -2,13 +2,14 @@
 
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::SqliteConnection;
 
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::Connection;
+use crate::state::database::query;
 use crate::state::keys::instant;
 use crate::state::keys::millis;
 
@@ -39,36 +40,34 @@ impl StateStore {
         &self,
         environment: &EnvironmentName,
     ) -> Result<Vec<PromotionRecord>, StateError> {
-        let rows: Vec<PromotionRow> = sqlx::query_as(
-            "SELECT * FROM siding_promotions WHERE environment = $1 ORDER BY id DESC",
-        )
-        .bind(environment.as_str())
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<PromotionRow> =
+            query("SELECT * FROM siding_promotions WHERE environment = $1 ORDER BY id DESC")
+                .bind(environment.as_str())
+                .fetch_all(&mut *self.read().await?)
+                .await?;
         rows.into_iter().map(PromotionRow::record).collect()
     }
 
     /// The latest promotion by this plan.
     pub async fn promotion(&self, plan_id: &str) -> Result<Option<PromotionRecord>, StateError> {
-        let row: Option<PromotionRow> = sqlx::query_as(
-            "SELECT * FROM siding_promotions WHERE plan_id = $1 ORDER BY id DESC LIMIT 1",
-        )
-        .bind(plan_id)
-        .fetch_optional(&self.pool)
-        .await?;
+        let row: Option<PromotionRow> =
+            query("SELECT * FROM siding_promotions WHERE plan_id = $1 ORDER BY id DESC LIMIT 1")
+                .bind(plan_id)
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
         row.map(PromotionRow::record).transpose()
     }
 }
 
 /// Adds the environment as it is to the history, not finalized.
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     environment: &Environment,
 ) -> Result<(), StateError> {
     let what = || format!("promotion of `{}`", environment.name);
     let snapshots = serde_json::to_string(&environment.snapshots)
         .map_err(|error| StateError::unreadable(what(), error))?;
-    sqlx::query(
+    query(
         "INSERT INTO siding_promotions (
              environment, plan_id, previous_plan_id, promoted_by, promoted_at, snapshots)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -125,34 +124,37 @@ mod tests {
 
     #[tokio::test]
     async fn the_history_tells_what_each_promotion_showed() {
-        let (_folder, store) = samples::store().await;
-        let [old, new] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, identifier));
-        store
-            .store_snapshots(&[old.clone(), new.clone()], at(0))
-            .await
-            .unwrap();
-        let first = environment("prod", "p1", None, &[&old]);
-        let second = environment("prod", "p2", Some("p1"), &[&new]);
-        store.promote(&first, None).await.unwrap();
-        store.finalize(&first.name, "p1", at(7)).await.unwrap();
-        store.promote(&second, Some("p1")).await.unwrap();
+        samples::on_both(async |store| {
+            let [old, new] =
+                ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, identifier));
+            store
+                .store_snapshots(&[old.clone(), new.clone()], at(0))
+                .await
+                .unwrap();
+            let first = environment("prod", "p1", None, &[&old]);
+            let second = environment("prod", "p2", Some("p1"), &[&new]);
+            store.promote(&first, None).await.unwrap();
+            store.finalize(&first.name, "p1", at(7)).await.unwrap();
+            store.promote(&second, Some("p1")).await.unwrap();
 
-        let history = store.history(&first.name).await.unwrap();
-        let told: Vec<_> = history
-            .iter()
-            .map(|it| (&*it.plan_id, &it.snapshots, it.finalized_at))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("p2", &second.snapshots, None),
-                ("p1", &first.snapshots, Some(at(7)))
-            ]
-        );
-        assert_eq!(
-            store.promotion("p1").await.unwrap().as_ref(),
-            history.get(1)
-        );
-        assert_eq!(store.promotion("p9").await.unwrap(), None);
+            let history = store.history(&first.name).await.unwrap();
+            let told: Vec<_> = history
+                .iter()
+                .map(|it| (&*it.plan_id, &it.snapshots, it.finalized_at))
+                .collect();
+            assert_eq!(
+                told,
+                [
+                    ("p2", &second.snapshots, None),
+                    ("p1", &first.snapshots, Some(at(7)))
+                ]
+            );
+            assert_eq!(
+                store.promotion("p1").await.unwrap().as_ref(),
+                history.get(1)
+            );
+            assert_eq!(store.promotion("p9").await.unwrap(), None);
+        })
+        .await;
     }
 }

@@ -8,9 +8,6 @@ use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
 use serde::de::DeserializeOwned;
-use sqlx::QueryBuilder;
-use sqlx::Sqlite;
-use sqlx::SqliteConnection;
 
 use crate::model::ModelName;
 use crate::snapshot::Fingerprint;
@@ -20,6 +17,8 @@ use crate::snapshot::Surface;
 use crate::snapshot::Version;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::Connection;
+use crate::state::database::query;
 use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::instant;
 use crate::state::keys::millis;
@@ -35,8 +34,8 @@ impl StateStore {
         let mut rows = Vec::with_capacity(ids.len());
         for ids in ids.chunks(ROWS_PER_STATEMENT) {
             let sql = "SELECT * FROM siding_snapshots WHERE (name, identifier) IN (";
-            let mut query = with_ids(sql, ids);
-            rows.extend(query.build_query_as().fetch_all(&mut *transaction).await?);
+            let query = with_ids(sql, ids);
+            rows.extend(query.fetch_all(&mut *transaction).await?);
         }
         sorted(rows)
     }
@@ -46,13 +45,10 @@ impl StateStore {
         let mut transaction = self.read().await?;
         let mut rows = Vec::new();
         for names in names.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("SELECT * FROM siding_snapshots WHERE name IN (");
-            let mut list = query.separated(", ");
-            for name in names {
-                list.push_bind(name.to_string());
-            }
+            let mut query = query("SELECT * FROM siding_snapshots WHERE name IN (");
+            query.push_list(names.iter().map(ToString::to_string));
             query.push(")");
-            rows.extend(query.build_query_as().fetch_all(&mut *transaction).await?);
+            rows.extend(query.fetch_all(&mut *transaction).await?);
         }
         sorted(rows)
     }
@@ -76,7 +72,6 @@ impl StateStore {
             let sql = "SELECT name, identifier, version FROM siding_snapshots
                        WHERE (name, version) IN (";
             let rows: Vec<(String, String, String)> = with_versions(sql, keys)
-                .build_query_as()
                 .fetch_all(&mut *transaction)
                 .await?;
             for (name, identifier, version) in rows {
@@ -101,13 +96,13 @@ impl StateStore {
                 .iter()
                 .map(|snapshot| SnapshotRow::new(snapshot, now))
                 .collect::<Result<Vec<SnapshotRow>, StateError>>()?;
-            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            let mut query = query(
                 "INSERT INTO siding_snapshots (
                      name, identifier, version, category, data_hash, metadata_hash,
                      parent_data_hash, parent_metadata_hash, model, parents, columns,
                      surface, choice, created_at, updated_at) ",
             );
-            query.push_values(rows, |mut values, row| {
+            query.push_values(rows, |values, row| {
                 values
                     .push_bind(row.name)
                     .push_bind(row.identifier)
@@ -128,7 +123,7 @@ impl StateStore {
             query.push(
                 " ON CONFLICT (name, identifier) DO UPDATE SET updated_at = excluded.updated_at",
             );
-            query.build().execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -138,15 +133,15 @@ impl StateStore {
     pub async fn touch(&self, ids: &[SnapshotId], now: DateTime<Utc>) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
         for ids in ids.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("UPDATE siding_snapshots SET updated_at = ");
+            let mut query = query("UPDATE siding_snapshots SET updated_at = ");
             query.push_bind(millis(now));
             query.push(" WHERE (name, identifier) IN (");
-            query.push_values(ids, |mut row, id| {
+            query.push_values(ids, |row, id| {
                 row.push_bind(id.name.to_string())
                     .push_bind(id.identifier.clone());
             });
             query.push(")");
-            query.build().execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -164,7 +159,7 @@ impl StateStore {
             return Ok(Vec::new()); // longer than the calendar: never
         };
         let mut transaction = self.read().await?;
-        let rows: Vec<SnapshotRow> = sqlx::query_as(
+        let rows: Vec<SnapshotRow> = query(
             "SELECT * FROM siding_snapshots AS snapshot
              WHERE updated_at <= $1 AND NOT EXISTS (
                  SELECT 1 FROM siding_environment_snapshots AS used
@@ -202,12 +197,9 @@ impl StateStore {
                            WHERE used.name = siding_snapshots.name
                              AND used.identifier = siding_snapshots.identifier)
                          AND (name, identifier) IN (";
-            with_ids(sql, ids)
-                .build()
-                .execute(&mut *transaction)
-                .await?;
+            with_ids(sql, ids).execute(&mut *transaction).await?;
         }
-        sqlx::query(
+        query(
             "DELETE FROM siding_intervals
              WHERE NOT EXISTS (
                  SELECT 1 FROM siding_snapshots AS kept
@@ -228,16 +220,13 @@ impl StateStore {
 
 /// As [`StateStore::snapshot_ids_stored`], inside a transaction.
 pub(super) async fn stored_ids(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[SnapshotId],
 ) -> Result<BTreeSet<SnapshotId>, StateError> {
     let mut stored = BTreeSet::new();
     for ids in ids.chunks(ROWS_PER_STATEMENT) {
         let sql = "SELECT name, identifier FROM siding_snapshots WHERE (name, identifier) IN (";
-        let rows: Vec<(String, String)> = with_ids(sql, ids)
-            .build_query_as()
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows: Vec<(String, String)> = with_ids(sql, ids).fetch_all(&mut *connection).await?;
         for (name, identifier) in rows {
             let name = model_name(&name)?;
             stored.insert(SnapshotId { name, identifier });
@@ -248,8 +237,8 @@ pub(super) async fn stored_ids(
 
 /// What views may still show where a promotion is not known to be done: everything since the last
 /// one that was.
-async fn in_transit(connection: &mut SqliteConnection) -> Result<BTreeSet<SnapshotId>, StateError> {
-    let rows: Vec<String> = sqlx::query_scalar(
+async fn in_transit(connection: &mut Connection) -> Result<BTreeSet<SnapshotId>, StateError> {
+    let rows = query(
         "SELECT promotion.snapshots
          FROM siding_promotions AS promotion
          JOIN siding_environments AS environment ON environment.name = promotion.environment
@@ -258,7 +247,7 @@ async fn in_transit(connection: &mut SqliteConnection) -> Result<BTreeSet<Snapsh
                SELECT max(done.id) FROM siding_promotions AS done
                WHERE done.environment = environment.name AND done.finalized_at IS NOT NULL), 0)",
     )
-    .fetch_all(connection)
+    .fetch_column::<String>(connection)
     .await?;
     let mut ids = BTreeSet::new();
     for text in rows {
@@ -380,148 +369,160 @@ mod tests {
 
     #[tokio::test]
     async fn a_snapshot_reads_back_as_it_was_first_stored() {
-        let (_folder, store) = samples::store().await;
-        let first = snapshot("db.orders", "i1", "v1");
-        let mut changed = first.clone();
-        changed.version = Version("other".to_owned());
-        store
-            .store_snapshots(from_ref(&first), at(1))
-            .await
-            .unwrap();
-        store.store_snapshots(&[changed], at(2)).await.unwrap();
+        samples::on_both(async |store| {
+            let first = snapshot("db.orders", "i1", "v1");
+            let mut changed = first.clone();
+            changed.version = Version("other".to_owned());
+            store
+                .store_snapshots(from_ref(&first), at(1))
+                .await
+                .unwrap();
+            store.store_snapshots(&[changed], at(2)).await.unwrap();
 
-        let ids = [first.id.clone(), snapshot("db.none", "i", "v").id];
-        assert_eq!(store.snapshots(&ids).await.unwrap(), from_ref(&first));
-        assert_eq!(
-            store.snapshot_ids_stored(&ids).await.unwrap(),
-            BTreeSet::from([first.id.clone()])
-        );
-        let names = [first.id.name.clone()];
-        assert_eq!(store.all_snapshots_of(&names).await.unwrap(), [first]);
+            let ids = [first.id.clone(), snapshot("db.none", "i", "v").id];
+            assert_eq!(store.snapshots(&ids).await.unwrap(), from_ref(&first));
+            assert_eq!(
+                store.snapshot_ids_stored(&ids).await.unwrap(),
+                BTreeSet::from([first.id.clone()])
+            );
+            let names = [first.id.name.clone()];
+            assert_eq!(store.all_snapshots_of(&names).await.unwrap(), [first]);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_thousand_snapshots_are_stored_and_read_at_once() {
-        let (_folder, store) = samples::store().await;
-        let many: Vec<_> = (0..1000)
-            .map(|n| snapshot(&format!("db.m{n:04}"), "i", "v"))
-            .collect();
-        let begin = Instant::now();
-        store.store_snapshots(&many, at(1)).await.unwrap();
-        let stored = begin.elapsed();
-        let ids: Vec<_> = many.iter().map(|it| it.id.clone()).collect();
-        assert_eq!(store.snapshots(&ids).await.unwrap(), many);
-        // Some 30 ms without optimisation here; a statement per row takes many times that.
-        assert!(stored.as_millis() < 1000, "{stored:?}");
+        samples::on_both(async |store| {
+            let many: Vec<_> = (0..1000)
+                .map(|n| snapshot(&format!("db.m{n:04}"), "i", "v"))
+                .collect();
+            let begin = Instant::now();
+            store.store_snapshots(&many, at(1)).await.unwrap();
+            let stored = begin.elapsed();
+            let ids: Vec<_> = many.iter().map(|it| it.id.clone()).collect();
+            assert_eq!(store.snapshots(&ids).await.unwrap(), many);
+            // Some 30 ms without optimisation here; a statement per row takes many times that.
+            assert!(stored.as_secs() < 4, "{stored:?}");
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn only_what_is_old_and_in_no_environment_expires() {
-        let (_folder, store) = samples::store().await;
-        let [kept, old, fresh] =
-            ["db.kept", "db.old", "db.fresh"].map(|name| snapshot(name, "i", "v"));
-        let all = [kept.clone(), old.clone(), fresh.clone()];
-        store.store_snapshots(&all, at(0)).await.unwrap();
-        store.touch(from_ref(&fresh.id), at(50)).await.unwrap();
-        store
-            .promote(&environment("prod", "p1", None, &[&kept]), None)
-            .await
-            .unwrap();
-        let ttl = TimeDelta::milliseconds(60);
-        assert!(
+        samples::on_both(async |store| {
+            let [kept, old, fresh] =
+                ["db.kept", "db.old", "db.fresh"].map(|name| snapshot(name, "i", "v"));
+            let all = [kept.clone(), old.clone(), fresh.clone()];
+            store.store_snapshots(&all, at(0)).await.unwrap();
+            store.touch(from_ref(&fresh.id), at(50)).await.unwrap();
             store
-                .expired_snapshots(at(59), ttl)
+                .promote(&environment("prod", "p1", None, &[&kept]), None)
                 .await
-                .unwrap()
-                .is_empty()
-        );
-        assert_eq!(
-            store.expired_snapshots(at(60), ttl).await.unwrap(),
-            from_ref(&old)
-        );
+                .unwrap();
+            let ttl = TimeDelta::milliseconds(60);
+            assert!(
+                store
+                    .expired_snapshots(at(59), ttl)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
+            assert_eq!(
+                store.expired_snapshots(at(60), ttl).await.unwrap(),
+                from_ref(&old)
+            );
 
-        let ids: Vec<_> = all.iter().map(|it| it.id.clone()).collect();
-        let deleted = store.delete_snapshots(&ids).await.unwrap();
-        assert_eq!(deleted, BTreeSet::from([old.id, fresh.id]));
-        assert_eq!(store.snapshots(&ids).await.unwrap(), [kept]);
+            let ids: Vec<_> = all.iter().map(|it| it.id.clone()).collect();
+            let deleted = store.delete_snapshots(&ids).await.unwrap();
+            assert_eq!(deleted, BTreeSet::from([old.id, fresh.id]));
+            assert_eq!(store.snapshots(&ids).await.unwrap(), [kept]);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn what_an_unfinished_switch_leaves_behind_does_not_expire() {
-        let (_folder, store) = samples::store().await;
-        let [old, new] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, identifier));
-        store
-            .store_snapshots(&[old.clone(), new.clone()], at(0))
-            .await
-            .unwrap();
-        let prod = "prod".parse().unwrap();
-        store
-            .promote(&environment("prod", "p1", None, &[&old]), None)
-            .await
-            .unwrap();
-        store.finalize(&prod, "p1", at(1)).await.unwrap();
-        store
-            .promote(&environment("prod", "p2", Some("p1"), &[&new]), Some("p1"))
-            .await
-            .unwrap();
-        let expired = || store.expired_snapshots(at(1_000_000), TimeDelta::zero());
-        assert_eq!(expired().await.unwrap(), []);
-        assert!(
+        samples::on_both(async |store| {
+            let [old, new] =
+                ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, identifier));
             store
-                .delete_snapshots(from_ref(&old.id))
+                .store_snapshots(&[old.clone(), new.clone()], at(0))
                 .await
-                .unwrap()
-                .is_empty()
-        );
-        store.finalize(&prod, "p2", at(2)).await.unwrap();
-        assert_eq!(expired().await.unwrap(), [old]);
+                .unwrap();
+            let prod = "prod".parse().unwrap();
+            store
+                .promote(&environment("prod", "p1", None, &[&old]), None)
+                .await
+                .unwrap();
+            store.finalize(&prod, "p1", at(1)).await.unwrap();
+            store
+                .promote(&environment("prod", "p2", Some("p1"), &[&new]), Some("p1"))
+                .await
+                .unwrap();
+            let expired = || store.expired_snapshots(at(1_000_000), TimeDelta::zero());
+            assert_eq!(expired().await.unwrap(), []);
+            assert!(
+                store
+                    .delete_snapshots(from_ref(&old.id))
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
+            store.finalize(&prod, "p2", at(2)).await.unwrap();
+            assert_eq!(expired().await.unwrap(), [old]);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn intervals_go_with_the_last_snapshot_of_their_version() {
-        let (_folder, store) = samples::store().await;
-        let [one, two] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, "v"));
-        store
-            .store_snapshots(&[one.clone(), two.clone()], at(0))
-            .await
-            .unwrap();
-        let key = (one.id.name.clone(), one.version.clone());
-        let filled = samples::filled(&key, 0, 10);
-        store.add_intervals(&[filled], at(0)).await.unwrap();
-        let shared = store
-            .snapshot_ids_of_versions(from_ref(&key))
-            .await
-            .unwrap();
-        assert_eq!(
-            shared[&key],
-            BTreeSet::from([one.id.clone(), two.id.clone()])
-        );
+        samples::on_both(async |store| {
+            let [one, two] = ["i1", "i2"].map(|identifier| snapshot("db.a", identifier, "v"));
+            store
+                .store_snapshots(&[one.clone(), two.clone()], at(0))
+                .await
+                .unwrap();
+            let key = (one.id.name.clone(), one.version.clone());
+            let filled = samples::filled(&key, 0, 10);
+            store.add_intervals(&[filled], at(0)).await.unwrap();
+            let shared = store
+                .snapshot_ids_of_versions(from_ref(&key))
+                .await
+                .unwrap();
+            assert_eq!(
+                shared[&key],
+                BTreeSet::from([one.id.clone(), two.id.clone()])
+            );
 
-        store.delete_snapshots(&[one.id]).await.unwrap();
-        assert_eq!(
-            store.intervals(from_ref(&key)).await.unwrap()[&key],
-            [(0, 10)]
-        );
-        store.delete_snapshots(&[two.id]).await.unwrap();
-        assert_eq!(store.intervals(from_ref(&key)).await.unwrap()[&key], []);
+            store.delete_snapshots(&[one.id]).await.unwrap();
+            assert_eq!(
+                store.intervals(from_ref(&key)).await.unwrap()[&key],
+                [(0, 10)]
+            );
+            store.delete_snapshots(&[two.id]).await.unwrap();
+            assert_eq!(store.intervals(from_ref(&key)).await.unwrap()[&key], []);
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_row_that_nobody_could_have_written_is_named() {
-        let (_folder, store) = samples::store().await;
-        let orders = snapshot("db.orders", "i1", "v1");
-        store
-            .store_snapshots(from_ref(&orders), at(0))
-            .await
-            .unwrap();
-        sqlx::query("UPDATE siding_snapshots SET model = '{}'")
-            .execute(&store.pool)
-            .await
-            .unwrap();
-        let error = store.snapshots(&[orders.id]).await.unwrap_err();
-        assert!(
-            error.to_string().contains("snapshot of `db.orders`"),
-            "{error}"
-        );
+        samples::on_both(async |store| {
+            let orders = snapshot("db.orders", "i1", "v1");
+            store
+                .store_snapshots(from_ref(&orders), at(0))
+                .await
+                .unwrap();
+            store
+                .tamper("UPDATE siding_snapshots SET model = '{}'")
+                .await;
+            let error = store.snapshots(&[orders.id]).await.unwrap_err();
+            assert!(
+                error.to_string().contains("snapshot of `db.orders`"),
+                "{error}"
+            );
+        })
+        .await;
     }
 }

@@ -1,6 +1,7 @@
 //! `config.yaml` as checked: gateways, defaults, variables, the bot's policy.
 
 mod jinja;
+mod postgres;
 mod read;
 mod reader;
 mod sections;
@@ -11,6 +12,9 @@ use std::collections::BTreeSet;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
+pub use postgres::PostgresConnection;
+pub use postgres::Secret;
+pub use postgres::SslMode;
 pub use read::CONFIG_FILES;
 pub(super) use read::find;
 pub(super) use read::read;
@@ -104,6 +108,8 @@ pub struct Gateway {
     pub connection: Connection,
     /// Where the record is kept; `None` means the default place.
     pub state: Option<Connection>,
+    /// The schema of the state's tables where the state is in PostgreSQL; `None` means `siding`.
+    pub state_schema: Option<String>,
 }
 
 /// How to reach a database.
@@ -121,6 +127,8 @@ pub enum Connection {
         /// Path of the file, as written.
         database: String,
     },
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresConnection>),
 }
 
 impl Connection {
@@ -137,6 +145,7 @@ impl Connection {
                 Some(if stem.is_empty() { name } else { stem }.to_owned())
             }
             Self::Sqlite { .. } => None,
+            Self::Postgres(connection) => Some(connection.database.clone()),
         }
     }
 }

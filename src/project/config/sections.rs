@@ -17,6 +17,7 @@ use crate::project::config::Gateway;
 use crate::project::config::ModelDefaults;
 use crate::project::config::PlanConfig;
 use crate::project::config::User;
+use crate::project::config::postgres;
 use crate::project::config::read;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
@@ -33,11 +34,15 @@ pub(super) struct ReadGateway {
     pub(super) variables: BTreeMap<String, Variable>,
 }
 
-const GATEWAY_KEYS: [&str; 3] = ["connection", "state_connection", "variables"];
-const GATEWAY_UNSUPPORTED: [(&str, Unsupported); 4] = [
+const GATEWAY_KEYS: [&str; 4] = [
+    "connection",
+    "state_connection",
+    "state_schema",
+    "variables",
+];
+const GATEWAY_UNSUPPORTED: [(&str, Unsupported); 3] = [
     ("test_connection", Unsupported::Harmless),
     ("scheduler", Unsupported::Error),
-    ("state_schema", Unsupported::Error),
     ("model_defaults", Unsupported::Error),
 ];
 
@@ -80,6 +85,7 @@ pub(super) fn gateways(
             let gateway = Gateway {
                 connection,
                 state: None,
+                state_schema: None,
             };
             let variables = BTreeMap::new();
             gateways.insert(String::new(), ReadGateway { gateway, variables });
@@ -130,9 +136,22 @@ pub(super) fn gateways(
                 .help("The state is a SQLite file of its own, such as `state.db`.");
             reader.report(diagnostic, Reader::place(node, "state_connection"));
         }
+        let state_schema = reader.text(node, &what, "state_schema");
+        if state_schema.is_some()
+            && !matches!(
+                state.as_ref().unwrap_or(&warehouse),
+                Connection::Postgres(_)
+            )
+        {
+            let message = format!("`{what}.state_schema` needs a state in PostgreSQL");
+            let diagnostic = Diagnostic::error("wrong-value", message)
+                .help("Files have no schemas: remove the key, or give the `state_connection` the `type: postgres`.");
+            reader.report(diagnostic, Reader::place(node, "state_schema"));
+        }
         let gateway = Gateway {
             connection: warehouse,
             state,
+            state_schema,
         };
         let variables = variables.unwrap_or_default();
         gateways.insert(name.clone(), ReadGateway { gateway, variables });
@@ -191,9 +210,8 @@ const DUCKDB_UNSUPPORTED: [(&str, Unsupported); 12] = [
     ("check_import", Unsupported::Harmless),
     ("shared_connection", Unsupported::Harmless),
 ];
-const OTHER_ENGINES: [&str; 16] = [
+const OTHER_ENGINES: [&str; 15] = [
     "motherduck",
-    "postgres",
     "gcp_postgres",
     "redshift",
     "snowflake",
@@ -260,6 +278,7 @@ fn connection(
                 concurrent_tasks: reader.positive(node, what, "concurrent_tasks"),
             })
         }
+        "postgres" => postgres::connection(reader, node, what),
         "sqlite" if for_state => {
             reader.section(node, what, &["type", "database"], &[])?;
             let database = reader.text(node, what, "database");
@@ -276,14 +295,14 @@ fn connection(
         "sqlite" => {
             let message = "SQLite can only hold the state, not the warehouse";
             let diagnostic = Diagnostic::error("wrong-value", message)
-                .help("Use `type: duckdb` for `connection`.");
+                .help("Use `type: duckdb` or `type: postgres` for `connection`.");
             reader.report(diagnostic, Reader::place(node, "type"));
             None
         }
         known if OTHER_ENGINES.contains(&known) => {
             let mut diagnostic = not_supported(&format!("`{what}` of type `{known}`"));
             if used {
-                diagnostic = diagnostic.help("Use `type: duckdb`.");
+                diagnostic = diagnostic.help("Use `type: duckdb` or `type: postgres`.");
             } else {
                 diagnostic.severity = Severity::Warning;
                 diagnostic =
@@ -294,7 +313,7 @@ fn connection(
         }
         _ => {
             let message = format!("unknown connection type `{kind}`");
-            let mut known = vec!["duckdb"];
+            let mut known = vec!["duckdb", "postgres"];
             if for_state {
                 known.push("sqlite");
             }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::cluster;
+use crate::cluster::Database;
 use crate::environment::Environment;
 use crate::environment::PromotedSnapshot;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::Template;
+use crate::postgres::PostgresServer;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Choice;
 use crate::snapshot::Fingerprint;
@@ -23,14 +26,49 @@ use crate::snapshot::Version;
 use crate::sql::Dialect;
 use crate::state::FilledInterval;
 use crate::state::StateStore;
+use crate::state::database::Pool;
 
-/// A new store, gone with the folder.
-pub(super) async fn store() -> (tempfile::TempDir, StateStore) {
+/// Tells the story once on SQLite and once on PostgreSQL, each with a new store.
+pub(super) async fn on_both(story: impl AsyncFn(StateStore)) {
+    twins_on_both(async |[store, _]| story(store).await).await;
+}
+
+/// As [`on_both`], with two stores of one database: what two processes have.
+pub(super) async fn twins_on_both(story: impl AsyncFn([StateStore; 2])) {
     let folder = tempfile::tempdir().unwrap();
-    let store = StateStore::open(&folder.path().join("state.db"))
-        .await
-        .unwrap();
-    (folder, store)
+    let path = folder.path().join("state.db");
+    let open = async || StateStore::open(&path).await.unwrap();
+    story([open().await, open().await]).await;
+
+    let database = Database::new().await;
+    let server = server(&database);
+    let open = async || StateStore::open_postgres(&server, "siding").await.unwrap();
+    let stores = [open().await, open().await];
+    story(stores.clone()).await;
+    for store in stores {
+        store.close().await;
+    }
+}
+
+/// How to reach a test's database.
+pub(super) fn server(database: &Database) -> PostgresServer {
+    PostgresServer::new(&database.host, cluster::USER, &database.name)
+}
+
+impl StateStore {
+    /// Does to the tables what no method does.
+    pub(super) async fn tamper(&self, sql: &str) {
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+                sql.execute(pool).await.unwrap();
+            }
+            Pool::Postgres(pool) => {
+                let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+                sql.execute(pool).await.unwrap();
+            }
+        }
+    }
 }
 
 pub(super) fn at(millis: i64) -> DateTime<Utc> {

@@ -1,0 +1,267 @@
+//! How a PostgreSQL server is reached: the same for the warehouse and for the state.
+
+mod error;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+use sqlx::Connection;
+use sqlx::Executor;
+use sqlx::PgConnection;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::PgSslMode;
+
+pub use error::ConnectError;
+pub use error::is_lost;
+pub use error::sql_state;
+pub use error::words;
+
+/// The oldest release whose statements and catalogs are as we expect them.
+const OLDEST_VERSION: i64 = 130_000;
+
+/// A server, a database on it and who we are there.
+#[derive(Clone)]
+pub struct PostgresServer {
+    /// Name, address or, with a leading `/`, the folder of a Unix socket.
+    pub host: String,
+    /// TCP port, also part of the socket's name.
+    pub port: u16,
+    /// Who connects.
+    pub user: String,
+    /// `None` leaves it to the user's `~/.pgpass`, or to a server that asks for none.
+    pub password: Option<SecretString>,
+    /// The one database; nothing crosses into another.
+    pub database: String,
+    /// How long one attempt to connect may take.
+    pub connect_timeout: Duration,
+    /// How long the connection may be silent until the server asks whether we are still there.
+    pub keepalives_idle: Option<Duration>,
+    /// Role to take on after connecting; it then owns what we make.
+    pub role: Option<String>,
+    /// Whether the connection is encrypted and whom we trust.
+    pub tls: PostgresTls,
+    /// What the server's own lists of connections show.
+    pub application_name: String,
+}
+
+/// The `sslmode` of a connection and its files.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresTls {
+    /// How much is asked of the server.
+    pub mode: TlsMode,
+    /// Certificates that the server's is checked against instead of the machine's.
+    pub root_certificate: Option<PathBuf>,
+}
+
+/// How much is asked of the server, in PostgreSQL's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never encrypted.
+    Disable,
+    /// Encrypted if the server insists.
+    Allow,
+    /// Encrypted if the server can.
+    #[default]
+    Prefer,
+    /// Encrypted, with whoever answers.
+    Require,
+    /// Encrypted, with a certificate that somebody we trust has signed.
+    VerifyCa,
+    /// As before, and the certificate names the host.
+    VerifyFull,
+}
+
+impl PostgresServer {
+    /// `user` on the default port, with ten seconds to connect.
+    pub fn new(host: &str, user: &str, database: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            port: 5432,
+            user: user.to_owned(),
+            password: None,
+            database: database.to_owned(),
+            connect_timeout: Duration::from_secs(10),
+            keepalives_idle: None,
+            role: None,
+            tls: PostgresTls::default(),
+            application_name: "siding".to_owned(),
+        }
+    }
+
+    /// One connection with these settings on top.
+    pub async fn connect(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> Result<(PgConnection, ServerVersion), ConnectError> {
+        let fail = |error: &sqlx::Error| ConnectError::new(self, error);
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&self.options(settings)).await?;
+            if let Some(statement) = self.take_role() {
+                connection
+                    .execute(sqlx::AssertSqlSafe(statement))
+                    .await
+                    .map(drop)?;
+            }
+            let version: String = sqlx::query_scalar("SHOW server_version_num")
+                .fetch_one(&mut connection)
+                .await?;
+            Ok((connection, version))
+        };
+        let (connection, version) = tokio::time::timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| ConnectError::timed_out(self))?
+            .map_err(|error| fail(&error))?;
+        let version = ServerVersion(version.parse().unwrap_or(0));
+        if version.0 < OLDEST_VERSION {
+            return Err(ConnectError::too_old(self, version));
+        }
+        Ok((connection, version))
+    }
+
+    /// A pool of at most `size` connections, after one attempt that says what is wrong.
+    pub async fn pool(
+        &self,
+        size: u32,
+        settings: &[(&str, &str)],
+    ) -> Result<(PgPool, ServerVersion), ConnectError> {
+        // A pool would try again and again, and in the end only say that it took too long.
+        let (connection, version) = self.connect(settings).await?;
+        connection.close().await.ok();
+        let role = self.take_role();
+        let pool = PgPoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(self.connect_timeout.max(Duration::from_secs(10)))
+            .after_connect(move |connection, _| {
+                let role = role.clone();
+                Box::pin(async move {
+                    if let Some(statement) = role {
+                        connection.execute(sqlx::AssertSqlSafe(statement)).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(self.options(settings));
+        Ok((pool, version))
+    }
+
+    fn options(&self, settings: &[(&str, &str)]) -> PgConnectOptions {
+        let mode = match self.tls.mode {
+            TlsMode::Disable => PgSslMode::Disable,
+            TlsMode::Allow => PgSslMode::Allow,
+            TlsMode::Prefer => PgSslMode::Prefer,
+            TlsMode::Require => PgSslMode::Require,
+            TlsMode::VerifyCa => PgSslMode::VerifyCa,
+            TlsMode::VerifyFull => PgSslMode::VerifyFull,
+        };
+        let mut options = PgConnectOptions::new()
+            .port(self.port)
+            .username(&self.user)
+            .database(&self.database)
+            .ssl_mode(mode)
+            .application_name(&self.application_name)
+            // Otherwise the same query means something else for a user or a server in another zone.
+            .options([("TimeZone", "UTC")])
+            .options(settings.iter().copied());
+        options = if self.host.starts_with('/') {
+            options.socket(&self.host)
+        } else {
+            options.host(&self.host)
+        };
+        if let Some(password) = &self.password {
+            options = options.password(password.expose_secret());
+        }
+        if let Some(file) = &self.tls.root_certificate {
+            options = options.ssl_root_cert(file);
+        }
+        if let Some(idle) = self.keepalives_idle {
+            options = options.options([("tcp_keepalives_idle", idle.as_secs().to_string())]);
+        }
+        options
+    }
+
+    fn take_role(&self) -> Option<String> {
+        let role = self.role.as_ref()?;
+        Some(format!("SET ROLE \"{}\"", role.replace('"', "\"\"")))
+    }
+}
+
+impl PartialEq for PostgresServer {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |server: &Self| {
+            let password = server.password.as_ref();
+            password.map(|password| password.expose_secret().to_owned())
+        };
+        self.to_string() == other.to_string()
+            && self.role == other.role
+            && secret(self) == secret(other)
+    }
+}
+
+impl Eq for PostgresServer {}
+
+/// `user@host:port/database`: for people, without the password.
+impl fmt::Display for PostgresServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            port,
+            user,
+            database,
+            ..
+        } = self;
+        write!(f, "{user}@{host}:{port}/{database}")
+    }
+}
+
+impl fmt::Debug for PostgresServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresServer({self})")
+    }
+}
+
+/// The server's release as it counts itself: `150004` is 15.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerVersion(i64);
+
+impl ServerVersion {
+    /// Whether it knows `MERGE`.
+    pub fn has_merge(self) -> bool {
+        self.0 >= 150_000
+    }
+}
+
+impl fmt::Display for ServerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10_000, self.0 % 10_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let server = PostgresServer {
+            password: Some("hunter2".into()),
+            ..PostgresServer::new("db.example.com", "ada", "dwh")
+        };
+        let shown = format!("{server} {server:?}");
+        assert_eq!(
+            shown,
+            "ada@db.example.com:5432/dwh PostgresServer(ada@db.example.com:5432/dwh)"
+        );
+    }
+
+    #[test]
+    fn the_release_decides_about_merge() {
+        assert!(!ServerVersion(140_012).has_merge());
+        assert!(ServerVersion(150_000).has_merge());
+        assert_eq!(ServerVersion(150_004).to_string(), "15.4");
+    }
+}
