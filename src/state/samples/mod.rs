@@ -9,6 +9,7 @@ use chrono::Utc;
 
 use crate::environment::Environment;
 use crate::environment::PromotedSnapshot;
+use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -60,6 +61,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
         default_catalog: None,
         project: String::new(),
         stamp: None,
+        policy: ChangePolicy::default(),
         file: "models/a.sql".to_owned(),
     };
     let hash = |part: &str| format!("{part}-{identifier}");
