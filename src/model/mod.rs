@@ -10,8 +10,10 @@ mod kind;
 pub(crate) mod macro_use;
 mod name;
 mod offset;
+mod policy;
 mod reading;
 mod seed;
+mod selector;
 mod template;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,9 @@ pub use kind::TimeColumn;
 pub use kind::TimePart;
 pub use name::ModelName;
 pub use offset::Offset;
+pub use policy::ChangePolicy;
+pub use policy::OnChange;
+pub use policy::UnknownOnChange;
 pub use reading::Reading;
 pub use reading::Readings;
 pub use reading::output_schema;
@@ -45,6 +50,9 @@ pub use seed::CsvSettings;
 pub use seed::Seed;
 pub use seed::SeedError;
 pub use seed::SeedRows;
+pub use selector::Selector;
+pub use selector::SelectorError;
+pub use selector::select_any;
 pub use template::Moment as TimeMoment;
 pub use template::RenderError;
 pub use template::RuntimeValues;
@@ -107,11 +115,38 @@ pub struct Model {
     pub project: String,
     /// Free text that makes a new version.
     pub stamp: Option<String>,
+    /// How its rows are treated when its definition changes.
+    #[serde(default)]
+    pub policy: ChangePolicy,
     /// Where it is declared, relative to the project folder.
     pub file: String,
 }
 
 impl Model {
+    /// Whether a change of it leaves the rows that are there as they are.
+    pub fn is_forward_only(&self) -> bool {
+        // Their rows cannot be computed again: they say when they were written.
+        let by_kind = [
+            "INCREMENTAL_BY_PARTITION",
+            "INCREMENTAL_UNMANAGED",
+            "SCD_TYPE_2_BY_TIME",
+            "SCD_TYPE_2_BY_COLUMN",
+        ];
+        let of_kind = || by_kind.contains(&self.kind.name());
+        self.policy.forward_only.unwrap_or_else(of_kind)
+    }
+
+    /// Whether its rows are never filled again on request.
+    pub fn is_never_restated(&self) -> bool {
+        let by_kind = [
+            "INCREMENTAL_UNMANAGED",
+            "SCD_TYPE_2_BY_TIME",
+            "SCD_TYPE_2_BY_COLUMN",
+        ];
+        let of_kind = || by_kind.contains(&self.kind.name());
+        self.policy.disable_restatement.unwrap_or_else(of_kind)
+    }
+
     /// The model that `table`, as this model's SQL names it, would be.
     pub fn resolve(&self, table: &TableName) -> ModelName {
         let catalog = table

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::ChangePolicy;
 use crate::model::Column;
 use crate::model::DateExpr;
 use crate::model::Model;
@@ -164,6 +165,7 @@ fn entry(
             .text(node, "", "project")
             .unwrap_or_else(|| settings.config.project.clone()),
         stamp: reader.text(node, "", "stamp"),
+        policy: ChangePolicy::default(),
         file: reader.file.to_owned(),
     };
     let span = yaml::at(Diagnostic::error("", ""), reader.file, text, place).span;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::ChangePolicy;
 use crate::model::Column;
 use crate::model::Cron;
 use crate::model::DateExpr;
@@ -17,6 +18,7 @@ use crate::project::block::SqlFile;
 use crate::project::config::not_supported;
 use crate::project::kind;
 use crate::project::kind::DeclaredKind;
+use crate::project::policy;
 use crate::project::value::Value;
 use crate::project::words::nearest;
 use crate::project::words::suggestion;
@@ -47,6 +49,7 @@ pub(super) struct Header {
     pub(super) depends_on: Vec<TableName>,
     pub(super) project: Option<String>,
     pub(super) stamp: Option<String>,
+    pub(super) policy: ChangePolicy,
     pub(super) enabled: bool,
 }
 
@@ -348,8 +351,11 @@ impl HeaderReader {
             .diagnostics
             .iter()
             .any(|known| property.span.contains(&known.span.start) && known.is_error());
-        let (kind, problems) = kind::read(value, &file.settings.config.time_column_format);
+        let (kind, mut problems) = kind::read(value, &file.settings.config.time_column_format);
         self.header.kind = kind;
+        let (policy, found) = policy::read(value);
+        self.header.policy = policy;
+        problems.extend(found);
         if has_own {
             return;
         }
@@ -371,8 +377,11 @@ impl HeaderReader {
             tokens: &tokens,
             dialect: file.dialect,
         };
-        let (kind, problems) = kind::read(value, &file.settings.config.time_column_format);
+        let (kind, mut problems) = kind::read(value, &file.settings.config.time_column_format);
         self.header.kind = kind;
+        let (policy, found) = policy::read(value);
+        self.header.policy = policy;
+        problems.extend(found);
         for (problem, _) in problems {
             file.report(problem, place.clone());
         }

@@ -8,6 +8,7 @@ use crate::model::CsvSettings;
 use crate::model::ModelKind;
 use crate::model::TimeColumn;
 use crate::project::config::not_supported;
+use crate::project::policy;
 use crate::project::value::Value;
 use crate::project::words::suggestion;
 use crate::sql::Dialect;
@@ -30,7 +31,7 @@ impl DeclaredKind {
 }
 
 /// Diagnostics without a file, each with its place in the value.
-type Problems = Vec<(Diagnostic, Option<Range<usize>>)>;
+pub(super) type Problems = Vec<(Diagnostic, Option<Range<usize>>)>;
 
 const SUPPORTED: [&str; 6] = [
     "VIEW",
@@ -311,13 +312,13 @@ impl<'a> KindReader<'a> {
 
     fn incremental(&mut self, time_format: &str, place: Range<usize>) -> Option<DeclaredKind> {
         self.check(
-            &["time_column", "batch_size", "lookback"],
             &[
-                ("forward_only", "false"),
-                ("disable_restatement", "false"),
+                &["time_column", "batch_size", "lookback"][..],
+                &policy::PROPERTIES[..],
+            ]
+            .concat(),
+            &[
                 ("partition_by_time_column", "true"),
-                ("on_destructive_change", "error"),
-                ("on_additive_change", "allow"),
                 ("batch_concurrency", "1"),
             ],
             &["auto_restatement_cron", "auto_restatement_intervals"],

@@ -15,6 +15,7 @@ mod kind;
 mod model_file;
 mod others;
 mod place;
+mod policy;
 mod seeds;
 mod statements;
 mod substitute;

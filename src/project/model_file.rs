@@ -352,6 +352,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             .project
             .unwrap_or_else(|| settings.config.project.clone()),
         stamp: header.stamp,
+        policy: header.policy,
         file: file.path.to_owned(),
     };
     Some(Draft {

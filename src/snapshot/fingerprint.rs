@@ -11,6 +11,7 @@
 //! | stamp | data |
 //! | description, owner, tags, column descriptions | metadata |
 //! | cron, start, end, batch size | metadata |
+//! | `forward_only`, `disable_restatement`, `on_destructive_change`, `on_additive_change` | metadata |
 //! | grains | metadata |
 //! | audits: name, arguments, query, blocking | metadata |
 //! | project name | metadata |
@@ -23,6 +24,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -178,6 +180,16 @@ fn metadata(model: &Model) -> String {
         encoder.list(grain.iter().map(String::as_str));
     }
     encoder.text(&audits_key(model));
+    // Models that say nothing keep the hash that they had before there was anything to say.
+    if model.policy != ChangePolicy::default() {
+        let yes_or_no = |known: Option<bool>| known.map(|known| if known { "true" } else { "false" });
+        encoder
+            .text("policy")
+            .optional(yes_or_no(model.policy.forward_only))
+            .optional(yes_or_no(model.policy.disable_restatement))
+            .text(model.policy.on_destructive_change.name())
+            .text(model.policy.on_additive_change.name());
+    }
     encoder.finish()
 }
 

@@ -11,6 +11,7 @@ use crate::cluster;
 use crate::cluster::Database;
 use crate::environment::Environment;
 use crate::environment::PromotedSnapshot;
+use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -98,6 +99,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
         default_catalog: None,
         project: String::new(),
         stamp: None,
+        policy: ChangePolicy::default(),
         file: "models/a.sql".to_owned(),
     };
     let hash = |part: &str| format!("{part}-{identifier}");

@@ -1,0 +1,60 @@
+//! What a kind says about changes of the model: `forward_only`, `on_destructive_change` and their like.
+
+use crate::diagnostic::Diagnostic;
+use crate::model::ChangePolicy;
+use crate::model::OnChange;
+use crate::project::kind::Problems;
+use crate::project::value::Value;
+
+/// The properties that every incremental kind may have; this file reads them.
+pub(super) const PROPERTIES: [&str; 4] = [
+    "forward_only",
+    "disable_restatement",
+    "on_destructive_change",
+    "on_additive_change",
+];
+
+/// Reads them from `NAME (key value, …)`; what else stands there is for others to read.
+pub(super) fn read(kind: Value<'_>) -> (ChangePolicy, Problems) {
+    let mut policy = ChangePolicy::default();
+    let mut problems = Problems::new();
+    let Some((_, rest)) = kind.tokens.split_first() else {
+        return (policy, problems);
+    };
+    let rest = Value {
+        tokens: rest,
+        ..kind
+    };
+    for part in rest.inside().map(Value::split).unwrap_or_default() {
+        let Some((key, value)) = part.tokens.split_first() else {
+            continue;
+        };
+        let key = key.text(part.text).to_ascii_lowercase();
+        let value = match value {
+            [equals, rest @ ..] if equals.is_mark(part.text, "=") => rest,
+            _ => value,
+        };
+        let value = Value {
+            tokens: value,
+            ..part
+        };
+        let mut must = |expected: &str| {
+            let problem = Diagnostic::error("wrong-value", format!("`{key}` must be {expected}"));
+            problems.push((problem, value.span()));
+        };
+        let boolean = value.boolean();
+        let choice: Option<OnChange> = value.scalar().and_then(|text| text.parse().ok());
+        match (key.as_str(), boolean, choice) {
+            ("forward_only", Some(yes), _) => policy.forward_only = Some(yes),
+            ("disable_restatement", Some(yes), _) => policy.disable_restatement = Some(yes),
+            ("on_destructive_change", _, Some(choice)) => policy.on_destructive_change = choice,
+            ("on_additive_change", _, Some(choice)) => policy.on_additive_change = choice,
+            ("forward_only" | "disable_restatement", None, _) => must("`true` or `false`"),
+            ("on_destructive_change" | "on_additive_change", _, None) => {
+                must("`error`, `warn`, `allow` or `ignore`");
+            }
+            _ => {}
+        }
+    }
+    (policy, problems)
+}
