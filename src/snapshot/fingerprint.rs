@@ -182,7 +182,8 @@ fn metadata(model: &Model) -> String {
     encoder.text(&audits_key(model));
     // Models that say nothing keep the hash that they had before there was anything to say.
     if model.policy != ChangePolicy::default() {
-        let yes_or_no = |known: Option<bool>| known.map(|known| if known { "true" } else { "false" });
+        let yes_or_no =
+            |known: Option<bool>| known.map(|known| if known { "true" } else { "false" });
         encoder
             .text("policy")
             .optional(yes_or_no(model.policy.forward_only))

@@ -28,8 +28,8 @@ pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Query, String> {
     if depth::weight(&tokens) > depth::HEAVIEST {
         return Err("it is nested too deep".to_owned());
     }
-    let tokens = grammar::rewrite(tokens, dialect)?;
-    if depth::weight(&tokens) > depth::HEAVIEST {
+    let (tokens, is_nested_anew) = grammar::rewrite(tokens, dialect)?;
+    if is_nested_anew && depth::weight(&tokens) > depth::HEAVIEST {
         return Err("it is nested too deep".to_owned());
     }
     let mut statements = Parser::new(hooks)

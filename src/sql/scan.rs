@@ -72,6 +72,7 @@ pub(super) fn references(text: &str, dialect: Dialect) -> Vec<Reference> {
     pieces.retain(|piece| piece.kind != Kind::Blank);
     let scan = Scan {
         text,
+        lower: text.to_ascii_lowercase(),
         dialect,
         pieces,
     };
@@ -82,6 +83,8 @@ pub(super) fn references(text: &str, dialect: Dialect) -> Vec<Reference> {
 
 struct Scan<'a> {
     text: &'a str,
+    /// The same in lower case, with every piece at its place.
+    lower: String,
     dialect: Dialect,
     pieces: Vec<Piece>,
 }
@@ -94,12 +97,10 @@ struct Cte {
 
 impl Scan<'_> {
     /// The word at `index` in lower case; empty for everything that is no unquoted word.
-    fn word(&self, index: usize) -> String {
+    fn word(&self, index: usize) -> &str {
         match self.pieces.get(index) {
-            Some(piece) if piece.kind == Kind::Word => {
-                self.text[piece.at.clone()].to_ascii_lowercase()
-            }
-            _ => String::new(),
+            Some(piece) if piece.kind == Kind::Word => &self.lower[piece.at.clone()],
+            _ => "",
         }
     }
 
@@ -147,7 +148,7 @@ impl Scan<'_> {
                     break;
                 }
                 index += 1;
-                while matches!(self.word(index).as_str(), "not" | "materialized") {
+                while matches!(self.word(index), "not" | "materialized") {
                     index += 1;
                 }
                 if self.symbol(index) != "(" {
@@ -233,13 +234,12 @@ impl Scan<'_> {
                     continue;
                 }
             }
-            match self.word(index).as_str() {
+            match self.word(index) {
                 "select" | "with" | "values" | "pivot" | "unpivot" | "table" | "summarize"
                 | "describe"
                     if !(current.from && self.word(index) == "with") =>
                 {
-                    let names_table =
-                        !matches!(self.word(index).as_str(), "select" | "with" | "values");
+                    let names_table = !matches!(self.word(index), "select" | "with" | "values");
                     current.query = true;
                     current.from = false;
                     current.wanted = names_table;
@@ -250,7 +250,7 @@ impl Scan<'_> {
                     // `IS DISTINCT FROM`, `extract(day FROM …)`
                     let distinct = index > 1
                         && self.word(index - 1) == "distinct"
-                        && matches!(self.word(index - 2).as_str(), "is" | "not");
+                        && matches!(self.word(index - 2), "is" | "not");
                     let leading = index == current.start;
                     if !distinct && (current.query || leading || outermost) {
                         current.query = true;
@@ -317,7 +317,7 @@ impl Scan<'_> {
     fn is_alias(&self, index: usize) -> bool {
         match self.pieces.get(index).map(|piece| piece.kind) {
             Some(Kind::Quoted) => true,
-            Some(Kind::Word) => !NO_ALIAS.contains(&self.word(index).as_str()),
+            Some(Kind::Word) => !NO_ALIAS.contains(&self.word(index)),
             Some(Kind::Text | Kind::Number | Kind::Symbol | Kind::Blank) | None => false,
         }
     }

@@ -257,6 +257,8 @@ impl Dialect for DuckDb {
                 return Some(Ok(Expr::Value(value.with_span(span))));
             }
             Token::Word(word) if word.keyword == Keyword::LAMBDA => return lambda(parser),
+            Token::Word(word) if word.keyword == Keyword::NoKeyword => return name(parser),
+            Token::Number(..) => return Some(parser.parse_value().map(Expr::Value)),
             _ => return None,
         };
         parser.advance_token();
@@ -304,6 +306,44 @@ impl Dialect for DuckDb {
             right: Box::new(right),
         }))
     }
+}
+
+/// A name, or the first part of one. The parser would come to the same after it has tried to read a type, which is
+/// a third of its time; `None` where what follows may make it something else.
+fn name(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let is_alone = match &parser.peek_nth_token_ref(1).token {
+        Token::Period
+        | Token::Comma
+        | Token::RParen
+        | Token::EOF
+        | Token::Eq
+        | Token::Neq
+        | Token::Lt
+        | Token::Gt
+        | Token::LtEq
+        | Token::GtEq
+        | Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::DoubleColon
+        | Token::StringConcat => true,
+        Token::Word(next) => matches!(
+            next.keyword,
+            Keyword::AS | Keyword::AND | Keyword::OR | Keyword::FROM | Keyword::IS | Keyword::THEN
+        ),
+        _ => false,
+    };
+    let Token::Word(word) = &parser.peek_token_ref().token else {
+        return None;
+    };
+    if !is_alone {
+        return None;
+    }
+    let word = word.clone();
+    let span = parser.next_token().span;
+    Some(Ok(Expr::Identifier(word.into_ident(span))))
 }
 
 /// `lambda x, y: body`; `None` where `lambda` is a name.

@@ -16,7 +16,7 @@ use sqlparser::tokenizer::Whitespace;
 
 use crate::sql::Dialect;
 
-/// The tokens with these literals put right.
+/// The tokens with these literals put right, without whitespace and comments.
 ///
 /// # Errors
 ///
@@ -26,8 +26,7 @@ pub(super) fn rewrite(
     dialect: Dialect,
 ) -> Result<Vec<TokenWithSpan>, &'static str> {
     let mut rewritten: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    // The last token that is no whitespace, and whether a line ends behind it.
-    let mut last: Option<usize> = None;
+    // Whether a line ends behind the last token.
     let mut new_line = false;
     for mut token in tokens {
         if let Token::Whitespace(space) = &token.token {
@@ -35,12 +34,10 @@ pub(super) fn rewrite(
                 space,
                 Whitespace::Newline | Whitespace::SingleLineComment { .. }
             );
-            rewritten.push(token);
             continue;
         }
         number(&mut token, dialect)?;
-        let previous = last.map(|index| &mut rewritten[index]);
-        if let Some(previous) = previous {
+        if let Some(previous) = rewritten.last_mut() {
             let touches = previous.span.end == token.span.start;
             if touches && joins_number(previous, &token, dialect)? {
                 continue;
@@ -65,12 +62,10 @@ pub(super) fn rewrite(
                     .iter()
                     .map(|word| TokenWithSpan::new(Token::make_keyword(word), token.span));
                 rewritten.extend(words);
-                last = Some(rewritten.len() - 1);
                 new_line = false;
                 continue;
             }
         }
-        last = Some(rewritten.len());
         new_line = false;
         rewritten.push(token);
     }

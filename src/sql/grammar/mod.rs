@@ -15,6 +15,7 @@ mod joins;
 mod literals;
 mod others;
 mod pivot;
+mod plain;
 mod prefix_alias;
 mod redshift;
 mod settle;
@@ -59,8 +60,8 @@ pub(super) fn keeps_escapes(dialect: Dialect) -> bool {
     hooks(dialect).supports_string_literal_backslash_escape()
 }
 
-/// The tokens that the parser should see in the place of those of the text. Expects a nesting that
-/// is not too deep.
+/// The tokens that the parser should see in the place of those of the text, and whether their nesting may have
+/// changed. Expects one that is not too deep.
 ///
 /// # Errors
 ///
@@ -68,10 +69,14 @@ pub(super) fn keeps_escapes(dialect: Dialect) -> bool {
 pub(super) fn rewrite(
     tokens: Vec<TokenWithSpan>,
     dialect: Dialect,
-) -> Result<Vec<TokenWithSpan>, &'static str> {
-    let tokens = literals::rewrite(tokens, dialect)?;
+) -> Result<(Vec<TokenWithSpan>, bool), &'static str> {
+    let mut tokens = literals::rewrite(tokens, dialect)?;
+    if dialect == Dialect::DuckDb && plain::is_plain(&tokens) {
+        plain::names(&mut tokens);
+        return Ok((tokens, false));
+    }
     let Some(mut level) = tree::read(&tokens) else {
-        return Ok(tokens);
+        return Ok((tokens, false));
     };
     if dialect == Dialect::DuckDb {
         duckdb_level(&mut level, None)?;
@@ -80,7 +85,7 @@ pub(super) fn rewrite(
     }
     let mut rewritten = Vec::with_capacity(tokens.len());
     tree::write(level, &mut rewritten);
-    Ok(rewritten)
+    Ok((rewritten, true))
 }
 
 fn duckdb_level(
