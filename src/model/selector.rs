@@ -426,7 +426,10 @@ mod tests {
             selected("mart.top | stg.* & ^tag:people"),
             ["mart.top", "stg.orders"]
         );
-        assert_eq!(selected("(mart.* | stg.*) & ^*.orders & ^tag:money").len(), 2);
+        assert_eq!(
+            selected("(mart.* | stg.*) & ^*.orders & ^tag:money").len(),
+            2
+        );
         assert_eq!(selected("resource_type:audit"), Vec::<String>::new());
         assert_eq!(selected("resource_type:model").len(), 5);
     }
