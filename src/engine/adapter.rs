@@ -120,6 +120,40 @@ pub trait EngineAdapter: Send + Sync {
         format!("INSERT INTO {table} ({}) {query}", columns.join(", "))
     }
 
+    /// Makes a table with the rows of `query` that only this transaction's connection sees, until it is dropped.
+    fn create_temporary_table_as(&self, name: &str, query: &str) -> String {
+        let name = quote_identifier(name);
+        format!("CREATE TEMPORARY TABLE {name} AS {query}")
+    }
+
+    /// Whether [`merge`](Self::merge) gives what the engine runs.
+    fn supports_merge(&self) -> bool {
+        true
+    }
+
+    /// Compares `table` as `target` with the rows of `source` under `on`: `matched` are the `WHEN MATCHED …` clauses,
+    /// rows without a match are added with these columns. `source` is a table or a query in brackets.
+    fn merge(
+        &self,
+        table: &TableName,
+        source: &str,
+        on: &str,
+        matched: &str,
+        columns: &[String],
+    ) -> String {
+        let columns: Vec<String> = columns.iter().map(|name| quote_identifier(name)).collect();
+        let values: Vec<String> = columns
+            .iter()
+            .map(|name| format!("\"source\".{name}"))
+            .collect();
+        format!(
+            "MERGE INTO {table} AS \"target\" USING {source} AS \"source\" ON {on} {matched} \
+             WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+            columns.join(", "),
+            values.join(", ")
+        )
+    }
+
     /// Removes the rows with `start <= column < end`; both ends are SQL expressions.
     fn delete_range(&self, table: &TableName, column: &str, start: &str, end: &str) -> String {
         let column = quote_identifier(column);

@@ -11,7 +11,9 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::ScdType2;
 use crate::model::Seed;
+use crate::model::UniqueKey;
 
 /// The column that holds the event time of a row, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +125,8 @@ impl TimePart {
 pub enum ModelKind {
     /// A view; nothing is stored.
     View,
+    /// A view whose rows are stored, and computed again whenever it is due.
+    MaterializedView,
     /// Rebuilt from scratch on every run.
     Full,
     /// One slice of time at a time.
@@ -133,7 +137,23 @@ pub enum ModelKind {
         lookback_intervals: u32,
         /// Most intervals that one statement may cover; `None` means no limit.
         batch_size_intervals: Option<NonZeroU32>,
+        /// Most batches that may run at once; `None` means no limit but the engine's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_concurrency: Option<NonZeroU32>,
     },
+    /// Rows with the same key replace each other, batch after batch.
+    IncrementalByUniqueKey(UniqueKey),
+    /// Every partition that a batch has rows of is replaced by them.
+    IncrementalByPartition,
+    /// Rows are added.
+    IncrementalUnmanaged {
+        /// Whether they replace the partitions that they are in, instead.
+        #[serde(default)]
+        insert_overwrite: bool,
+    },
+    /// Every version of a row, with the times that it was valid from and to.
+    #[serde(rename = "SCD_TYPE_2")]
+    ScdType2(ScdType2),
     /// Rows from a CSV file of the project.
     Seed(Seed),
     /// Inlined into the models that read it.
@@ -146,9 +166,13 @@ impl ModelKind {
     /// The kind's name in a `MODEL` block.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::View => "VIEW",
+            Self::View | Self::MaterializedView => "VIEW",
             Self::Full => "FULL",
             Self::IncrementalByTimeRange { .. } => "INCREMENTAL_BY_TIME_RANGE",
+            Self::IncrementalByUniqueKey(_) => "INCREMENTAL_BY_UNIQUE_KEY",
+            Self::IncrementalByPartition => "INCREMENTAL_BY_PARTITION",
+            Self::IncrementalUnmanaged { .. } => "INCREMENTAL_UNMANAGED",
+            Self::ScdType2(scd) => scd.kind_name(),
             Self::Seed(_) => "SEED",
             Self::Embedded => "EMBEDDED",
             Self::External => "EXTERNAL",
@@ -157,29 +181,101 @@ impl ModelKind {
 
     /// Whether there is no object of ours in the warehouse.
     pub fn is_symbolic(&self) -> bool {
-        match self {
-            Self::Embedded | Self::External => true,
-            Self::View | Self::Full | Self::IncrementalByTimeRange { .. } | Self::Seed(_) => false,
-        }
+        matches!(self, Self::Embedded | Self::External)
     }
 
     /// Whether rows are stored in a table of ours.
     pub fn is_materialized(&self) -> bool {
         match self {
-            Self::Full | Self::IncrementalByTimeRange { .. } | Self::Seed(_) => true,
+            Self::MaterializedView
+            | Self::Full
+            | Self::IncrementalByTimeRange { .. }
+            | Self::IncrementalByUniqueKey(_)
+            | Self::IncrementalByPartition
+            | Self::IncrementalUnmanaged { .. }
+            | Self::ScdType2(_)
+            | Self::Seed(_) => true,
             Self::View | Self::Embedded | Self::External => false,
+        }
+    }
+
+    /// Whether the table grows batch by batch instead of being computed anew.
+    pub fn is_incremental(&self) -> bool {
+        match self {
+            Self::IncrementalByTimeRange { .. }
+            | Self::IncrementalByUniqueKey(_)
+            | Self::IncrementalByPartition
+            | Self::IncrementalUnmanaged { .. }
+            | Self::ScdType2(_) => true,
+            Self::View
+            | Self::MaterializedView
+            | Self::Full
+            | Self::Seed(_)
+            | Self::Embedded
+            | Self::External => false,
+        }
+    }
+
+    /// Whether a batch changes what earlier ones wrote: batches run in order, each once, and filling anything again
+    /// means filling everything again.
+    pub fn builds_on_its_past(&self) -> bool {
+        self.is_incremental() && self.time_column().is_none()
+    }
+
+    /// Whether its rows depend on when and in which batches it was filled, even if what it reads stays the same.
+    pub fn has_history_of_its_own(&self) -> bool {
+        match self {
+            Self::IncrementalByPartition
+            | Self::IncrementalUnmanaged { .. }
+            | Self::ScdType2(_) => true,
+            Self::IncrementalByUniqueKey(key) => {
+                key.when_matched.is_some() || key.merge_filter.is_some()
+            }
+            Self::View
+            | Self::MaterializedView
+            | Self::Full
+            | Self::IncrementalByTimeRange { .. }
+            | Self::Seed(_)
+            | Self::Embedded
+            | Self::External => false,
+        }
+    }
+
+    /// The column that says when, where there is one.
+    pub fn time_column(&self) -> Option<&TimeColumn> {
+        match self {
+            Self::IncrementalByTimeRange { time_column, .. } => Some(time_column),
+            _ => None,
+        }
+    }
+
+    /// How many past intervals each run repeats, in units of the model's interval.
+    pub fn lookback_intervals(&self) -> u32 {
+        match self {
+            Self::IncrementalByTimeRange {
+                lookback_intervals, ..
+            } => *lookback_intervals,
+            Self::IncrementalByUniqueKey(key) => key.lookback_intervals,
+            _ => 0,
+        }
+    }
+
+    /// Most intervals that one statement may cover; `None` means no limit.
+    pub fn batch_size_intervals(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::IncrementalByTimeRange {
+                batch_size_intervals,
+                ..
+            } => *batch_size_intervals,
+            Self::IncrementalByUniqueKey(key) => key.batch_size_intervals,
+            Self::ScdType2(scd) => scd.batch_size_intervals,
+            _ => None,
         }
     }
 
     /// Whether the query sees only the execution time, not the interval's start and end.
     pub fn only_execution_time(&self) -> bool {
-        match self {
-            Self::View | Self::Full => true,
-            Self::IncrementalByTimeRange { .. }
-            | Self::Seed(_)
-            | Self::Embedded
-            | Self::External => false,
-        }
+        matches!(self, Self::View | Self::MaterializedView | Self::Full)
     }
 }
 

@@ -6,6 +6,7 @@ mod cron;
 mod date;
 mod graph;
 mod interval_unit;
+mod keyed;
 mod kind;
 pub(crate) mod macro_use;
 mod name;
@@ -14,6 +15,7 @@ mod policy;
 mod reading;
 mod seed;
 mod selector;
+mod storage;
 mod template;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,9 @@ pub use graph::layers_of;
 pub use graph::topological;
 pub use interval_unit::IntervalUnit;
 pub use interval_unit::UnknownIntervalUnit;
+pub use keyed::ScdChange;
+pub use keyed::ScdType2;
+pub use keyed::UniqueKey;
 pub use kind::ModelKind;
 pub use kind::TimeColumn;
 pub use kind::TimePart;
@@ -53,6 +58,7 @@ pub use seed::SeedRows;
 pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::select_any;
+pub use storage::Storage;
 pub use template::Moment as TimeMoment;
 pub use template::RenderError;
 pub use template::RuntimeValues;
@@ -73,6 +79,25 @@ pub struct Column {
     pub data_type: Option<String>,
 }
 
+/// Statements of a model besides its query, in the order written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Statements {
+    /// Before the query.
+    pub before: Vec<Template>,
+    /// After it.
+    pub after: Vec<Template>,
+    /// After a view of an environment was pointed at the model's table; `@this_model` is that view.
+    pub on_virtual_update: Vec<Template>,
+}
+
+impl Statements {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty() && self.on_virtual_update.is_empty()
+    }
+}
+
 /// A model as declared, with everything resolved that does not need a warehouse or a clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
@@ -80,10 +105,22 @@ pub struct Model {
     pub name: ModelName,
     /// How its table is filled.
     pub kind: ModelKind,
+    /// What is asked of the engine besides rows.
+    #[serde(default, skip_serializing_if = "Storage::is_default")]
+    pub storage: Storage,
     /// Dialect of its query.
     pub dialect: Dialect,
     /// The query; `None` for seeds and external models.
     pub query: Option<Template>,
+    /// What runs around the query, in the transaction of the batch.
+    #[serde(default, skip_serializing_if = "Statements::is_empty")]
+    pub statements: Statements,
+    /// Whether the query reads the model's own table, as the batches before left it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_itself: bool,
+    /// Whether an interval may be filled before it is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_partials: bool,
     /// What it is, for people.
     pub description: Option<String>,
     /// Who answers for it.
@@ -126,25 +163,31 @@ impl Model {
     /// Whether a change of it leaves the rows that are there as they are.
     pub fn is_forward_only(&self) -> bool {
         // Their rows cannot be computed again: they say when they were written.
-        let by_kind = [
-            "INCREMENTAL_BY_PARTITION",
-            "INCREMENTAL_UNMANAGED",
-            "SCD_TYPE_2_BY_TIME",
-            "SCD_TYPE_2_BY_COLUMN",
-        ];
-        let of_kind = || by_kind.contains(&self.kind.name());
+        let of_kind = || {
+            matches!(
+                self.kind,
+                ModelKind::IncrementalByPartition
+                    | ModelKind::IncrementalUnmanaged { .. }
+                    | ModelKind::ScdType2(_)
+            )
+        };
         self.policy.forward_only.unwrap_or_else(of_kind)
     }
 
     /// Whether its rows are never filled again on request.
     pub fn is_never_restated(&self) -> bool {
-        let by_kind = [
-            "INCREMENTAL_UNMANAGED",
-            "SCD_TYPE_2_BY_TIME",
-            "SCD_TYPE_2_BY_COLUMN",
-        ];
-        let of_kind = || by_kind.contains(&self.kind.name());
+        let of_kind = || {
+            matches!(
+                self.kind,
+                ModelKind::IncrementalUnmanaged { .. } | ModelKind::ScdType2(_)
+            )
+        };
         self.policy.disable_restatement.unwrap_or_else(of_kind)
+    }
+
+    /// Whether its batches run one after the other, in order of time, and stop at the first that fails.
+    pub fn depends_on_its_past(&self) -> bool {
+        self.reads_itself || self.kind.builds_on_its_past()
     }
 
     /// The model that `table`, as this model's SQL names it, would be.

@@ -51,7 +51,7 @@ pub fn output_schema(model: &Model, meaning: Option<&Meaning>) -> Option<Schema>
             let data_type = data_type.and_then(|text| parse_type(text, model.dialect));
             (column.name.clone(), data_type)
         });
-        return Some(Schema::new(columns));
+        return Some(Schema::new(with_validity(model, columns.collect())));
     }
     match &model.kind {
         ModelKind::Seed(seed) => {
@@ -60,16 +60,44 @@ pub fn output_schema(model: &Model, meaning: Option<&Meaning>) -> Option<Schema>
         }
         ModelKind::External => None,
         ModelKind::View
+        | ModelKind::MaterializedView
         | ModelKind::Full
         | ModelKind::IncrementalByTimeRange { .. }
+        | ModelKind::IncrementalByUniqueKey(_)
+        | ModelKind::IncrementalByPartition
+        | ModelKind::IncrementalUnmanaged { .. }
+        | ModelKind::ScdType2(_)
         | ModelKind::Embedded => {
             let meaning = meaning?;
             let names = meaning.column_names()?;
             let types = meaning.columns.iter().flatten();
             let types = types.map(|column| column.data_type.clone().filter(is_settled));
-            Some(Schema::new(names.into_iter().zip(types)))
+            let columns = names.into_iter().zip(types);
+            Some(Schema::new(with_validity(model, columns.collect())))
         }
     }
+}
+
+/// `columns` with those that an SCD_TYPE_2 table has besides; its times have the type that it declares.
+fn with_validity(
+    model: &Model,
+    mut columns: Vec<(String, Option<DataType>)>,
+) -> Vec<(String, Option<DataType>)> {
+    let ModelKind::ScdType2(scd) = &model.kind else {
+        return columns;
+    };
+    let data_type = parse_type(&scd.time_data_type, model.dialect);
+    for (name, known) in &mut columns {
+        if Some(name.as_str()) == scd.updated_at() {
+            known.clone_from(&data_type);
+        }
+    }
+    for name in [&scd.valid_from, &scd.valid_to] {
+        if !columns.iter().any(|(known, _)| known == name) {
+            columns.push((name.clone(), data_type.clone()));
+        }
+    }
+    columns
 }
 
 /// Whether a table's column may have the type: a bare NULL gets one from the engine.

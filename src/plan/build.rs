@@ -121,8 +121,13 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
             ModelKind::Embedded => None,
             ModelKind::External => Some(name.table_name()),
             ModelKind::View
+            | ModelKind::MaterializedView
             | ModelKind::Full
             | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_)
             | ModelKind::Seed(_) => Some(physical_table(name, &version)),
         };
         let is_to_be_made = wanted.contains(name)
@@ -273,8 +278,13 @@ fn version_here(
             });
             snapshot.fingerprint.version_over(parents)
         }
-        ModelKind::Full
+        ModelKind::MaterializedView
+        | ModelKind::Full
         | ModelKind::IncrementalByTimeRange { .. }
+        | ModelKind::IncrementalByUniqueKey(_)
+        | ModelKind::IncrementalByPartition
+        | ModelKind::IncrementalUnmanaged { .. }
+        | ModelKind::ScdType2(_)
         | ModelKind::Seed(_)
         | ModelKind::External => snapshot.version.clone(),
     };

@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::parse;
 use crate::plan::diff::Sides;
+use crate::plan::properties::described;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Snapshot;
@@ -38,7 +39,9 @@ pub(super) fn direct(
     change: &SurfaceChange,
     sides: &Sides<'_>,
 ) -> Judgement {
-    let is_other_kind = previous.model.kind.name() != candidate.model.kind.name();
+    let (was, is) = (&previous.model.kind, &candidate.model.kind);
+    let is_other_kind =
+        std::mem::discriminant(was) != std::mem::discriminant(is) || was.name() != is.name();
     let category = if is_other_kind || change.breaks_readers() {
         ChangeCategory::Breaking
     } else {
@@ -302,6 +305,23 @@ fn property_changes(before: &Model, after: &Model) -> Vec<String> {
             old_lookback.to_string(),
             new_lookback.to_string(),
         );
+    }
+    if before.kind.name() == after.kind.name() {
+        let (old, new) = (described(before), described(after));
+        let names: BTreeSet<&str> = old.iter().chain(&new).map(|(name, _)| *name).collect();
+        let all = |properties: &[(&str, String)], name: &str| -> String {
+            let values = properties.iter().filter(|(known, _)| *known == name);
+            let values: Vec<&str> = values.map(|(_, value)| value.as_str()).collect();
+            values.join("; ")
+        };
+        for name in names {
+            let (was, is) = (all(&old, name), all(&new, name));
+            let what = match name.strip_prefix("the ") {
+                Some(_) => name.to_owned(),
+                None => format!("`{name}`"),
+            };
+            compare(&what, was, is);
+        }
     }
     if let (ModelKind::Seed(old), ModelKind::Seed(new)) = (&before.kind, &after.kind)
         && old.csv != new.csv

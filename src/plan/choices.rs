@@ -40,8 +40,13 @@ impl Choices {
             ModelKind::Seed(_) => self.seed,
             ModelKind::External => self.external,
             ModelKind::View
+            | ModelKind::MaterializedView
             | ModelKind::Full
             | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_)
             | ModelKind::Embedded => self.sql,
         }
     }

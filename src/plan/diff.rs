@@ -11,6 +11,7 @@ use crate::model::ModelName;
 use crate::plan::ColumnChanges;
 use crate::plan::ModelChange;
 use crate::plan::categorize;
+use crate::plan::properties::described;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Snapshot;
@@ -72,8 +73,13 @@ fn added(candidate: &Candidate, surface: &Surface) -> Change {
     let seen = match candidate.model.kind {
         ModelKind::External => SurfaceChange::default(),
         ModelKind::View
+        | ModelKind::MaterializedView
         | ModelKind::Full
         | ModelKind::IncrementalByTimeRange { .. }
+        | ModelKind::IncrementalByUniqueKey(_)
+        | ModelKind::IncrementalByPartition
+        | ModelKind::IncrementalUnmanaged { .. }
+        | ModelKind::ScdType2(_)
         | ModelKind::Seed(_)
         | ModelKind::Embedded => SurfaceChange {
             rows: true,
@@ -181,7 +187,12 @@ fn definition(model: &Model) -> String {
             time_column,
             lookback_intervals,
             batch_size_intervals,
+            batch_concurrency,
         } => {
+            property(
+                "batch_concurrency",
+                batch_concurrency.map(|batches| batches.to_string()),
+            );
             property(
                 "time_column",
                 Some(format!(
@@ -207,7 +218,18 @@ fn definition(model: &Model) -> String {
                 );
             }
         }
-        ModelKind::View | ModelKind::Full | ModelKind::Embedded | ModelKind::External => {}
+        ModelKind::MaterializedView => property("materialized", Some("true".to_owned())),
+        ModelKind::IncrementalByUniqueKey(_)
+        | ModelKind::IncrementalUnmanaged { .. }
+        | ModelKind::ScdType2(_)
+        | ModelKind::View
+        | ModelKind::Full
+        | ModelKind::IncrementalByPartition
+        | ModelKind::Embedded
+        | ModelKind::External => {}
+    }
+    for (name, value) in described(model) {
+        property(name, Some(value));
     }
     property("dialect", Some(model.dialect.to_string()));
     property("description", model.description.clone());

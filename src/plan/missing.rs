@@ -1,6 +1,7 @@
 //! Which intervals a plan or a run has to fill.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -118,7 +119,7 @@ pub fn due(
 }
 
 fn is_incremental(model: &Model) -> bool {
-    matches!(model.kind, ModelKind::IncrementalByTimeRange { .. })
+    model.kind.is_incremental()
 }
 
 /// What part of time a run looks at.
@@ -156,12 +157,9 @@ impl<'a> Times<'a> {
             let stores_history = [&draft.snapshots, &draft.previous]
                 .into_iter()
                 .filter_map(|side| side.get(&entry.id.name))
-                .all(|snapshot| match snapshot.model.kind {
-                    ModelKind::Full | ModelKind::IncrementalByTimeRange { .. } => true,
-                    ModelKind::View
-                    | ModelKind::Seed(_)
-                    | ModelKind::Embedded
-                    | ModelKind::External => false,
+                .all(|snapshot| {
+                    let kind = &snapshot.model.kind;
+                    kind.is_materialized() && !matches!(kind, ModelKind::Seed(_))
                 });
             let filled = current
                 .filled
@@ -201,7 +199,12 @@ impl<'a> Times<'a> {
             ModelKind::IncrementalByTimeRange { .. } => (self.options.start, self.options.end),
             // The others are built whole or not at all.
             ModelKind::View
+            | ModelKind::MaterializedView
             | ModelKind::Full
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_)
             | ModelKind::Seed(_)
             | ModelKind::Embedded
             | ModelKind::External => (None, None),
@@ -280,16 +283,64 @@ impl History<'_> {
                     due
                 }
             }
-            ModelKind::Full => {
+            ModelKind::Full | ModelKind::MaterializedView => {
                 // One statement builds the whole table, whatever part of it is missing.
                 let missing = self.ask(filled, 0);
                 let whole = self.ask(&nothing, 0);
                 if missing.is_empty() { missing } else { whole }
             }
-            ModelKind::IncrementalByTimeRange {
-                lookback_intervals, ..
-            } => self.ask(filled, lookback_intervals),
+            ModelKind::IncrementalByTimeRange { .. } => self.of_slices(filled),
+            ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_) => self.behind(filled),
         }
+    }
+
+    /// What is missing of a table that is filled in slices of time. Where slices build on those before them, the first
+    /// missing one takes all behind it along.
+    fn of_slices(&self, filled: &Intervals) -> Vec<Interval> {
+        let missing = self.ask(filled, self.model.kind.lookback_intervals());
+        if !self.model.reads_itself {
+            return missing;
+        }
+        let (Some(first), Some(end)) = (
+            missing.first().map(|range| range.start()),
+            self.ask(&Intervals::default(), 0)
+                .last()
+                .map(|range| range.end()),
+        ) else {
+            return missing;
+        };
+        Interval::new(first, end).into_iter().collect()
+    }
+
+    /// What is missing behind all that is filled, with the lookback before it: a batch in the past would be written
+    /// over newer ones, so a start that was moved back fills nothing.
+    fn behind(&self, filled: &Intervals) -> Vec<Interval> {
+        let Some(span) = filled.span() else {
+            return self.ask(filled, 0);
+        };
+        let unit = self.calendar.unit;
+        let so_far = Interval::new(self.start.min(span.start()), span.end());
+        let all: Intervals = so_far.into_iter().collect();
+        let missing = self.ask(&all, 0);
+        let Some(first) = missing.first() else {
+            return missing;
+        };
+        let lookback = self.model.kind.lookback_intervals();
+        let from = match self.model.kind {
+            // What was added from a part of an interval would be added twice.
+            ModelKind::IncrementalUnmanaged {
+                insert_overwrite: false,
+            } => first.start().max(span.end()),
+            _ => unit
+                .back(unit.ceil(first.start()), lookback)
+                .max(span.start())
+                .min(first.start()),
+        };
+        let end = missing.last().unwrap_or(first).end();
+        Interval::new(from, end).into_iter().collect()
     }
 
     /// The last interval that is over. What has no history is built even where no part of one is due.
@@ -315,7 +366,7 @@ impl History<'_> {
             execution_time: self.execution_time,
             lookback_intervals,
             ignore_cron: self.ignore_cron,
-            allow_partials: false,
+            allow_partials: self.model.allow_partials,
             filled,
         })
     }
@@ -324,11 +375,18 @@ impl History<'_> {
 /// The statements that fill `ranges`: one a batch for incremental models, one in all for the others.
 fn statements(model: &Model, calendar: &Calendar, ranges: &[Interval]) -> Vec<Interval> {
     match model.kind {
-        ModelKind::IncrementalByTimeRange {
-            batch_size_intervals,
-            ..
-        } => batches(ranges, calendar.unit, batch_size_intervals),
+        ModelKind::IncrementalByTimeRange { .. }
+        | ModelKind::IncrementalByUniqueKey(_)
+        | ModelKind::IncrementalByPartition
+        | ModelKind::IncrementalUnmanaged { .. }
+        | ModelKind::ScdType2(_) => {
+            let size = model.kind.batch_size_intervals();
+            // What builds on the interval before must not depend on how many are filled at once.
+            let size = size.or(model.reads_itself.then_some(NonZeroU32::MIN));
+            batches(ranges, calendar.unit, size)
+        }
         ModelKind::View
+        | ModelKind::MaterializedView
         | ModelKind::Full
         | ModelKind::Seed(_)
         | ModelKind::Embedded

@@ -11,6 +11,7 @@ mod diff;
 mod draft;
 mod job;
 mod missing;
+mod properties;
 mod summary;
 mod types;
 

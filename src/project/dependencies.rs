@@ -15,7 +15,6 @@ use crate::model::Reading;
 use crate::model::Readings;
 use crate::model::layers_of;
 use crate::model::parse;
-use crate::project::config::not_supported;
 use crate::project::model_file::Draft;
 use crate::project::value::model_name;
 use crate::sql::Query;
@@ -124,12 +123,13 @@ impl Seen {
             diagnostic.severity = Severity::Warning;
             report(diagnostic, draft.query_span.clone());
         }
-        let by_hand = draft.model.depends_on.contains(&draft.model.name);
-        if self.reads.contains(&draft.model.name) && !by_hand {
-            report(
-                not_supported("a model that reads itself"),
-                draft.name_span.clone(),
-            );
+        let kind = &draft.model.kind;
+        draft.model.reads_itself = self.reads.contains(&draft.model.name);
+        if draft.model.reads_itself && !kind.is_materialized() {
+            let message = format!("a {} cannot read itself", kind.name());
+            let diagnostic = Diagnostic::error("wrong-value", message)
+                .help("Only a table holds the rows that were there before; take another kind.");
+            report(diagnostic, draft.name_span.clone());
         }
         draft.model.depends_on.extend(self.reads);
         draft.model.depends_on.remove(&draft.model.name);

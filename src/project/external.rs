@@ -10,6 +10,8 @@ use crate::model::Column;
 use crate::model::DateExpr;
 use crate::model::Model;
 use crate::model::ModelKind;
+use crate::model::Statements;
+use crate::model::Storage;
 use crate::project::Settings;
 use crate::project::config::Reader;
 use crate::project::config::Unsupported;
@@ -139,6 +141,10 @@ fn entry(
     let model = Model {
         name: model_name(&table, catalog),
         kind: ModelKind::External,
+        storage: Storage::default(),
+        statements: Statements::default(),
+        reads_itself: false,
+        allow_partials: false,
         dialect,
         query: None,
         description: reader.text(node, "", "description"),

@@ -12,6 +12,7 @@ use crate::model::Cron;
 use crate::model::DateExpr;
 use crate::model::IntervalUnit;
 use crate::model::ModelKind;
+use crate::model::Storage;
 use crate::project::audits::AuditCall;
 use crate::project::block::Property;
 use crate::project::block::SqlFile;
@@ -19,6 +20,7 @@ use crate::project::config::not_supported;
 use crate::project::kind;
 use crate::project::kind::DeclaredKind;
 use crate::project::policy;
+use crate::project::storage;
 use crate::project::value::Value;
 use crate::project::words::nearest;
 use crate::project::words::suggestion;
@@ -34,6 +36,8 @@ pub(super) struct Header {
     pub(super) name_span: Option<Range<usize>>,
     /// `None` after an error.
     pub(super) kind: Option<DeclaredKind>,
+    pub(super) storage: Storage,
+    pub(super) allow_partials: bool,
     pub(super) kind_span: Range<usize>,
     pub(super) description: Option<String>,
     pub(super) owner: Option<String>,
@@ -53,7 +57,7 @@ pub(super) struct Header {
     pub(super) enabled: bool,
 }
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 29] = [
     "name",
     "kind",
     "dialect",
@@ -75,22 +79,22 @@ const KNOWN: [&str; 21] = [
     "enabled",
     "formatting",
     "ignored_rules",
+    "allow_partials",
+    "partitioned_by",
+    "clustered_by",
+    "table_format",
+    "storage_format",
+    "physical_properties",
+    "table_properties",
+    "virtual_properties",
 ];
 
 /// Properties of the format that Siding does not support yet, with the value that says what it
 /// does anyway.
-pub(super) const UNSUPPORTED: [(&str, Option<&str>); 21] = [
+pub(super) const UNSUPPORTED: [(&str, Option<&str>); 13] = [
     ("cron_tz", Some("utc")),
-    ("allow_partials", Some("false")),
     ("signals", None),
     ("references", None),
-    ("partitioned_by", None),
-    ("clustered_by", None),
-    ("table_format", None),
-    ("storage_format", None),
-    ("physical_properties", None),
-    ("table_properties", None),
-    ("virtual_properties", None),
     ("session_properties", None),
     ("physical_version", None),
     ("gateway", None),
@@ -120,11 +124,11 @@ pub(super) fn read(
     };
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for property in properties {
-        // `grain` and `grains` are two spellings of one property.
-        let key = if property.key == "grain" {
-            "grains"
-        } else {
-            &property.key
+        // Some properties have two spellings.
+        let key = match property.key.as_str() {
+            "grain" => "grains",
+            "table_properties" => "physical_properties",
+            key => key,
         };
         if !seen.insert(key) {
             let message = format!("`{}` is given twice", property.key);
@@ -307,6 +311,22 @@ impl HeaderReader {
                     property.span.clone(),
                 ),
             },
+            "allow_partials" => match value.boolean() {
+                Some(allow) => self.header.allow_partials = allow,
+                None => file.report(
+                    wrong("`allow_partials` must be `true` or `false`"),
+                    property.span.clone(),
+                ),
+            },
+            "partitioned_by"
+            | "clustered_by"
+            | "table_format"
+            | "storage_format"
+            | "physical_properties"
+            | "table_properties"
+            | "virtual_properties" => {
+                storage::read(file, property, value, &mut self.header.storage);
+            }
             "formatting" | "ignored_rules" => {}
             _ => unsupported(file, property, value),
         }

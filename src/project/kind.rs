@@ -33,25 +33,21 @@ impl DeclaredKind {
 /// Diagnostics without a file, each with its place in the value.
 pub(super) type Problems = Vec<(Diagnostic, Option<Range<usize>>)>;
 
-const SUPPORTED: [&str; 6] = [
+const SUPPORTED: [&str; 12] = [
     "VIEW",
     "FULL",
     "INCREMENTAL_BY_TIME_RANGE",
-    "SEED",
-    "EMBEDDED",
-    "EXTERNAL",
-];
-const UNSUPPORTED: [&str; 9] = [
-    "MANAGED",
     "INCREMENTAL_BY_UNIQUE_KEY",
     "INCREMENTAL_BY_PARTITION",
     "INCREMENTAL_UNMANAGED",
     "SCD_TYPE_2",
     "SCD_TYPE_2_BY_TIME",
     "SCD_TYPE_2_BY_COLUMN",
-    "CUSTOM",
-    "DBT_CUSTOM",
+    "SEED",
+    "EMBEDDED",
+    "EXTERNAL",
 ];
+const UNSUPPORTED: [&str; 3] = ["MANAGED", "CUSTOM", "DBT_CUSTOM"];
 
 /// Reads `NAME` or `NAME (key value, …)`. `None` when there is no kind to go on with.
 pub(super) fn read(value: Value<'_>, time_format: &str) -> (Option<DeclaredKind>, Problems) {
@@ -114,12 +110,28 @@ pub(super) fn read(value: Value<'_>, time_format: &str) -> (Option<DeclaredKind>
             None
         }
         "SEED" => reader.seed(value.span()),
+        "INCREMENTAL_BY_UNIQUE_KEY" => reader.by_unique_key(&first.span),
+        "INCREMENTAL_BY_PARTITION" => {
+            reader.check(&DISABLE, &[], &AUTO_RESTATEMENT);
+            Some(DeclaredKind::Ready(ModelKind::IncrementalByPartition))
+        }
+        "INCREMENTAL_UNMANAGED" => reader.unmanaged(),
+        "SCD_TYPE_2" | "SCD_TYPE_2_BY_TIME" => reader.history_by_time(&first.span),
+        "SCD_TYPE_2_BY_COLUMN" => reader.history_by_column(&first.span),
         _ => reader.incremental(time_format, first.span.clone()),
     };
     (kind, reader.problems)
 }
 
-struct KindReader<'a> {
+/// Those of a kind that is forward-only anyway.
+const DISABLE: [&str; 3] = [
+    "disable_restatement",
+    "on_destructive_change",
+    "on_additive_change",
+];
+pub(super) const AUTO_RESTATEMENT: [&str; 1] = ["auto_restatement_cron"];
+
+pub(super) struct KindReader<'a> {
     name: &'static str,
     properties: Vec<(String, Range<usize>, Value<'a>)>,
     problems: Problems,
@@ -151,13 +163,13 @@ impl<'a> KindReader<'a> {
         }
     }
 
-    fn get(&self, key: &str) -> Option<Value<'a>> {
+    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
         let found = self.properties.iter().find(|(name, _, _)| name == key);
         found.map(|(_, _, value)| *value)
     }
 
     /// Reports every property that is none of `known`, nor one of `only` with its only value.
-    fn check(&mut self, known: &[&str], only: &[(&str, &str)], unsupported: &[&str]) {
+    pub(super) fn check(&mut self, known: &[&str], only: &[(&str, &str)], unsupported: &[&str]) {
         for (key, span, value) in &self.properties {
             if known.contains(&key.as_str()) {
                 continue;
@@ -186,14 +198,14 @@ impl<'a> KindReader<'a> {
         }
     }
 
-    fn wrong(&mut self, key: &str, expected: &str) {
+    pub(super) fn wrong(&mut self, key: &str, expected: &str) {
         let span = self.get(key).and_then(Value::span);
         let message = format!("`{key}` must be {expected}");
         self.problems
             .push((Diagnostic::error("wrong-value", message), span));
     }
 
-    fn positive(&mut self, key: &str) -> Option<NonZeroU32> {
+    pub(super) fn positive(&mut self, key: &str) -> Option<NonZeroU32> {
         let value = self.get(key)?;
         let number = value.scalar().and_then(|text| text.parse().ok());
         if number.is_none() {
@@ -202,9 +214,37 @@ impl<'a> KindReader<'a> {
         number
     }
 
+    pub(super) fn flag(&mut self, key: &str, default: bool) -> bool {
+        let Some(value) = self.get(key) else {
+            return default;
+        };
+        value.boolean().unwrap_or_else(|| {
+            self.wrong(key, "`true` or `false`");
+            default
+        })
+    }
+
+    /// Reports that `kind` lacks `key`, at its name.
+    pub(super) fn lacks(&mut self, key: &str, example: &str, place: &Range<usize>) {
+        let message = format!("kind {} needs a `{key}`", self.name);
+        let problem = Diagnostic::error("missing-value", message)
+            .help(format!("Write `kind {} ({key} {example})`.", self.name));
+        self.problems.push((problem, Some(place.clone())));
+    }
+
+    pub(super) fn problem(&mut self, key: &str, problem: Diagnostic) {
+        let span = self.get(key).and_then(Value::span);
+        self.problems.push((problem, span));
+    }
+
     fn view(&mut self) -> Option<DeclaredKind> {
-        self.check(&[], &[("materialized", "false")], &[]);
-        Some(DeclaredKind::Ready(ModelKind::View))
+        self.check(&["materialized"], &[], &[]);
+        let kind = if self.flag("materialized", false) {
+            ModelKind::MaterializedView
+        } else {
+            ModelKind::View
+        };
+        Some(DeclaredKind::Ready(kind))
     }
 
     fn plain(&mut self, kind: ModelKind) -> Option<DeclaredKind> {
@@ -311,18 +351,15 @@ impl<'a> KindReader<'a> {
     }
 
     fn incremental(&mut self, time_format: &str, place: Range<usize>) -> Option<DeclaredKind> {
+        let own = ["time_column", "batch_size", "lookback", "batch_concurrency"];
+        let known: Vec<&str> = own.into_iter().chain(policy::PROPERTIES).collect();
         self.check(
-            &[
-                &["time_column", "batch_size", "lookback"][..],
-                &policy::PROPERTIES[..],
-            ]
-            .concat(),
-            &[
-                ("partition_by_time_column", "true"),
-                ("batch_concurrency", "1"),
-            ],
+            &known,
+            // No engine that there is has partitions of ours.
+            &[("partition_by_time_column", "true")],
             &["auto_restatement_cron", "auto_restatement_intervals"],
         );
+        let batch_concurrency = self.positive("batch_concurrency");
         let lookback = self.positive("lookback");
         let batch_size = self.positive("batch_size");
         let Some(value) = self.get("time_column") else {
@@ -363,6 +400,7 @@ impl<'a> KindReader<'a> {
             time_column,
             lookback_intervals: lookback.map_or(0, NonZeroU32::get),
             batch_size_intervals: batch_size,
+            batch_concurrency,
         }))
     }
 }

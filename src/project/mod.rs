@@ -11,6 +11,7 @@ mod dependencies;
 mod external;
 mod files;
 mod header;
+mod keyed_kinds;
 mod kind;
 mod model_file;
 mod others;
@@ -18,6 +19,7 @@ mod place;
 mod policy;
 mod seeds;
 mod statements;
+mod storage;
 mod substitute;
 #[cfg(test)]
 mod tests;

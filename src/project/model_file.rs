@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::model::Statements;
 use crate::model::Template;
 use crate::project::Settings;
 use crate::project::audits;
@@ -24,9 +25,11 @@ use crate::project::seeds;
 use crate::project::statements;
 use crate::project::statements::Statement;
 use crate::project::statements::StatementKind;
+use crate::project::storage;
 use crate::project::substitute::Runtime;
 use crate::project::substitute::substitute;
 use crate::project::value::model_name;
+use crate::sql::Query;
 use crate::sql::tokens::TokenKind;
 
 /// A model before what it reads and its audits are resolved.
@@ -103,6 +106,7 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
     let mut defined = defined_names(file, &statements);
     defined.extend(file.defined.iter().cloned());
     let mut after_audit = false;
+    let mut extra = Statements::default();
     for statement in &statements[1..] {
         let is_audit_query = after_audit && statement.kind == StatementKind::Query;
         after_audit = statement.kind == StatementKind::Audit;
@@ -135,7 +139,11 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
                 file.report(not_supported("a Jinja block"), start);
             }
             StatementKind::OnVirtualUpdate => {
-                file.report(not_supported("an ON_VIRTUAL_UPDATE block"), start);
+                let inside = virtual_update(file, &statement.tokens);
+                for tokens in inside {
+                    let sql = statement_sql(file, &tokens, kind, &defined);
+                    extra.on_virtual_update.push(sql);
+                }
             }
             StatementKind::Macro => {
                 let alone = body.is_none() && statement == statements.last().expect("not empty");
@@ -145,9 +153,12 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
                 macro_statement(file, statement, &defined);
             }
             StatementKind::Other => {
-                let place = if body.is_none() { "before" } else { "after" };
-                let what = format!("a statement {place} the query");
-                file.report(not_supported(&what), start);
+                let sql = statement_sql(file, &statement.tokens, kind, &defined);
+                if body.is_none() {
+                    extra.before.push(sql);
+                } else {
+                    extra.after.push(sql);
+                }
             }
         }
     }
@@ -197,6 +208,7 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
             description,
             place,
             inline_audits,
+            statements: extra,
         },
     )
 }
@@ -269,6 +281,41 @@ fn query(
     Template::new(text)
 }
 
+/// A statement besides the query; all macros of time have values in it, whatever the kind.
+fn statement_sql(
+    file: &mut SqlFile<'_>,
+    tokens: &Range<usize>,
+    kind: Option<&DeclaredKind>,
+    defined: &[String],
+) -> Template {
+    query(file, tokens, kind, Runtime::All, defined)
+}
+
+/// The statements between `ON_VIRTUAL_UPDATE_BEGIN;` and `ON_VIRTUAL_UPDATE_END;`.
+fn virtual_update(file: &mut SqlFile<'_>, block: &Range<usize>) -> Vec<Range<usize>> {
+    let closed = file.tokens[block.end - 1].is_word(file.text, "ON_VIRTUAL_UPDATE_END");
+    let inside = block.start + 1..if closed { block.end - 1 } else { block.end };
+    if !closed {
+        let span = file.tokens[block.start].span.clone();
+        let message = "the block that begins here is never closed";
+        let diagnostic =
+            Diagnostic::error("syntax", message).help("Close it with `ON_VIRTUAL_UPDATE_END;`.");
+        file.report(diagnostic, span);
+    }
+    let statements = statements::split(file.text, &file.tokens[inside.clone()]);
+    let mut found = Vec::new();
+    for statement in statements {
+        let tokens = inside.start + statement.tokens.start..inside.start + statement.tokens.end;
+        if matches!(statement.kind, StatementKind::Jinja | StatementKind::Macro) {
+            let span = file.tokens[tokens.start].span.clone();
+            file.report(not_supported("a macro in an ON_VIRTUAL_UPDATE block"), span);
+            continue;
+        }
+        found.push(tokens);
+    }
+    found
+}
+
 struct Parts {
     query: Option<Template>,
     /// Its first word, or the block without one.
@@ -277,6 +324,7 @@ struct Parts {
     description: Option<String>,
     place: Range<usize>,
     inline_audits: Vec<AuditDefinition>,
+    statements: Statements,
 }
 
 /// The model, once everything that it needs is there.
@@ -291,11 +339,22 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             seeds::read(file, &path, csv, &header.kind_span, &mut columns).map(ModelKind::Seed)
         }
     };
-    let depends_on: BTreeSet<ModelName> = header
+    let mut depends_on: BTreeSet<ModelName> = header
         .depends_on
         .iter()
         .map(|table| model_name(table, catalog))
         .collect();
+    for statement in parts
+        .statements
+        .before
+        .iter()
+        .chain(&parts.statements.after)
+    {
+        let text = statement.for_analysis(file.dialect);
+        let tables = Query::scan_tables(&text, file.dialect);
+        let tables = tables.iter().filter(|table| table.schema.is_some());
+        depends_on.extend(tables.map(|table| model_name(table, catalog)));
+    }
     let name = name?;
     let kind = kind?;
     let needs_query = !matches!(kind, ModelKind::Seed(_));
@@ -314,6 +373,20 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             header.kind_span.clone(),
         );
     }
+    storage::check(
+        file,
+        &kind,
+        &header.storage,
+        columns.as_deref(),
+        &header.kind_span,
+    );
+    if kind.is_symbolic() && !parts.statements.is_empty() {
+        let message = format!("a model of kind {} runs no statements", kind.name());
+        file.report(
+            Diagnostic::error("wrong-value", message).help("Only its query is used; remove them."),
+            header.kind_span.clone(),
+        );
+    }
     if kind == ModelKind::Embedded && !header.calls.is_empty() {
         let span = header.calls[0].span.clone().unwrap_or_default();
         let message = "an embedded model has no rows of its own to audit";
@@ -328,6 +401,11 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
     let model = Model {
         name,
         kind,
+        storage: header.storage,
+        statements: parts.statements,
+        // Known once all queries are read.
+        reads_itself: false,
+        allow_partials: header.allow_partials,
         dialect: file.dialect,
         query: parts.query,
         description: header.description.or(parts.description),

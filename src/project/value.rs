@@ -6,6 +6,7 @@ use crate::model::ModelName;
 use crate::sql::Dialect;
 use crate::sql::TableName;
 use crate::sql::fold;
+use crate::sql::quote_identifier;
 use crate::sql::tokens;
 use crate::sql::tokens::Token;
 use crate::sql::tokens::TokenKind;
@@ -105,6 +106,30 @@ impl<'a> Value<'a> {
             }
             _ => None,
         }
+    }
+
+    /// SQL over columns: a column alone in the dialect's case and quoted, anything else as written but with single
+    /// blanks and no comments. `None` where there is nothing.
+    pub(super) fn expression(self) -> Option<String> {
+        if let Some(column) = self.column() {
+            return Some(quote_identifier(&column));
+        }
+        let mut text = String::new();
+        let mut end = None;
+        for token in self.tokens {
+            if end.is_some_and(|end| end < token.span.start) {
+                text.push(' ');
+            }
+            text.push_str(token.text(self.text));
+            end = Some(token.span.end);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The expressions of a list: `(a, f(b))`, `[a, b]` or one alone.
+    pub(super) fn expressions(self) -> Option<Vec<String>> {
+        let items: Option<Vec<String>> = self.items().into_iter().map(Self::expression).collect();
+        items.filter(|items| !items.is_empty())
     }
 
     /// `true` or `false`.

@@ -8,7 +8,6 @@ use crate::engine::EngineAdapter;
 use crate::engine::EngineError;
 use crate::engine::Rows;
 use crate::model::Model;
-use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::scheduler::Scope;
 use crate::scheduler::materialize::time_condition;
@@ -72,16 +71,10 @@ where
     Q: AsyncFnMut(String) -> Result<Rows, EngineError>,
 {
     let mut audited = Audited::default();
-    let range = match model.kind {
-        ModelKind::IncrementalByTimeRange { .. } => subject.range,
-        ModelKind::View
-        | ModelKind::Full
-        | ModelKind::Seed(_)
-        | ModelKind::Embedded
-        | ModelKind::External => None,
-    };
-    let rows_of = match (&model.kind, range) {
-        (ModelKind::IncrementalByTimeRange { time_column, .. }, Some(range)) => {
+    let time_column = model.kind.time_column();
+    let range = subject.range.filter(|_| time_column.is_some());
+    let rows_of = match (time_column, range) {
+        (Some(time_column), Some(range)) => {
             let condition = time_condition(time_column, subject.time_type, range)?;
             format!("(SELECT * FROM {} WHERE {condition})", subject.table)
         }
@@ -134,7 +127,7 @@ pub async fn audit_table(
     range: Option<Interval>,
 ) -> anyhow::Result<Vec<String>> {
     let mut time_type = None;
-    if let ModelKind::IncrementalByTimeRange { time_column, .. } = &model.kind {
+    if let Some(time_column) = model.kind.time_column() {
         let columns = engine.columns(table).await?.unwrap_or_default();
         time_type = columns
             .into_iter()

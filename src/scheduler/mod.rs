@@ -6,6 +6,7 @@
 
 mod audit;
 mod materialize;
+mod past;
 mod progress;
 mod promote;
 mod queue;

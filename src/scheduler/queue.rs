@@ -18,6 +18,7 @@ use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
+use crate::scheduler::past::Past;
 use crate::snapshot::Interval;
 use crate::state::StateStore;
 
@@ -163,10 +164,13 @@ async fn fill_model(
             model,
             table: &work.table,
             range: day.expect("a day is not empty"),
+            first: false,
+            marker: None,
         })
         .await?;
     }
-    for range in &work.batches {
+    let mut past = Past::of(engine, state, model, work, now).await?;
+    for range in &past.remaining(work) {
         report(Progress::Batch {
             name: work.name.clone(),
             range: *range,
@@ -178,11 +182,11 @@ async fn fill_model(
             model,
             table: &work.table,
             range: *range,
+            first: past.is_empty(),
+            marker: past.marker.as_ref(),
         };
         let written = materialize::write(&batch).await?;
-        state
-            .record_filled(&work.name, &work.version, *range, now)
-            .await?;
+        past.record(state, work, *range, now).await?;
         for message in &written.audited.warnings {
             report(Progress::AuditWarning {
                 name: work.name.clone(),

@@ -43,6 +43,41 @@ impl Scope<'_> {
         self.template(template, model, range, None)
     }
 
+    /// The same, where the model reads `itself` (SQL without brackets) instead of its whole table.
+    ///
+    /// # Errors
+    /// When a macro has no value here.
+    pub fn query_over_itself(
+        &self,
+        model: &Model,
+        range: Option<Interval>,
+        itself: &str,
+    ) -> Result<String, RenderError> {
+        let template = model
+            .query
+            .as_ref()
+            .expect("only models with a query are rendered");
+        let range = range.filter(|_| !model.kind.only_execution_time());
+        let text = self.rendered(template, model, range, None)?;
+        let text = name_casts(&text, model.dialect);
+        self.with_tables(&text, model, range, Some(itself))
+    }
+
+    /// A statement around the query. All macros of time have values, whatever the kind; `@this_model` is the table.
+    ///
+    /// # Errors
+    /// When a macro has no value here.
+    pub fn statement(
+        &self,
+        template: &Template,
+        model: &Model,
+        range: Interval,
+    ) -> Result<String, RenderError> {
+        let text = self.rendered(template, model, Some(range), None)?;
+        let text = text.trim_end().trim_end_matches(';').to_owned();
+        self.with_tables(&text, model, Some(range), None)
+    }
+
     /// An audit's query on the rows of `this_model`, which is SQL: a table or a subquery.
     ///
     /// # Errors
@@ -65,6 +100,24 @@ impl Scope<'_> {
         this_model: Option<String>,
     ) -> Result<String, RenderError> {
         let auditing = this_model.is_some();
+        let text = self.rendered(template, model, range, this_model)?;
+        // The analysis calls `x::INT` column `x`; so must the table.
+        let text = if auditing {
+            text
+        } else {
+            name_casts(&text, model.dialect)
+        };
+        self.with_tables(&text, model, range, None)
+    }
+
+    fn rendered(
+        &self,
+        template: &Template,
+        model: &Model,
+        range: Option<Interval>,
+        this_model: Option<String>,
+    ) -> Result<String, RenderError> {
+        let auditing = this_model.is_some();
         let this_model = this_model.or_else(|| {
             let entry = self.entries.get(&model.name)?;
             entry.table.as_ref().map(ToString::to_string)
@@ -75,14 +128,7 @@ impl Scope<'_> {
             this_model,
             runtime_stage: if auditing { "auditing" } else { "evaluating" },
         };
-        let text = template.render(&values, model.dialect)?;
-        // The analysis calls `x::INT` column `x`; so must the table.
-        let text = if auditing {
-            text
-        } else {
-            name_casts(&text, model.dialect)
-        };
-        self.with_tables(&text, model, range)
+        template.render(&values, model.dialect)
     }
 
     fn with_tables(
@@ -90,10 +136,14 @@ impl Scope<'_> {
         text: &str,
         model: &Model,
         range: Option<Interval>,
+        itself: Option<&str>,
     ) -> Result<String, RenderError> {
         let failed = std::cell::RefCell::new(None);
         let text = replace_tables(text, model.dialect, &|table| {
             let name = model.resolve(table);
+            if let Some(itself) = itself.filter(|_| name == model.name) {
+                return Some(Replacement::Subquery(itself.to_owned()));
+            }
             let snapshot = self.snapshots.get(&name)?;
             match snapshot.model.kind {
                 ModelKind::External => None,
@@ -105,8 +155,13 @@ impl Scope<'_> {
                     }
                 },
                 ModelKind::View
+                | ModelKind::MaterializedView
                 | ModelKind::Full
                 | ModelKind::IncrementalByTimeRange { .. }
+                | ModelKind::IncrementalByUniqueKey(_)
+                | ModelKind::IncrementalByPartition
+                | ModelKind::IncrementalUnmanaged { .. }
+                | ModelKind::ScdType2(_)
                 | ModelKind::Seed(_) => self.table(&name).map(Replacement::Table),
             }
         });

@@ -4,14 +4,18 @@
 //! |---|---|
 //! | what the query means, over the names of the tables and columns that it reads (`sql::meaning`): no layout, no comments, no aliases, no order of AND … | data |
 //! | kind; time column and its format; lookback | data |
+//! | key, `when_matched`, `merge_filter`, `insert_overwrite`, `materialized`; all options of SCD_TYPE_2, also its batch size | data |
+//! | partitions, clusters, table and storage format, physical properties | data |
+//! | statements before and after the query, and whether the query reads its own table | data |
 //! | seed: CSV settings, each column's name and content | data |
 //! | declared columns with their types | data |
 //! | dialect | data |
 //! | interval unit | data |
 //! | stamp | data |
 //! | description, owner, tags, column descriptions | metadata |
-//! | cron, start, end, batch size | metadata |
+//! | cron, start, end, batch size, batch concurrency, partial intervals | metadata |
 //! | `forward_only`, `disable_restatement`, `on_destructive_change`, `on_additive_change` | metadata |
+//! | virtual properties, statements of a virtual update | metadata |
 //! | grains | metadata |
 //! | audits: name, arguments, query, blocking | metadata |
 //! | project name | metadata |
@@ -28,6 +32,10 @@ use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::model::ScdChange;
+use crate::model::ScdType2;
+use crate::model::Storage;
+use crate::model::Template;
 use crate::snapshot::Version;
 use crate::sql::Digest;
 
@@ -117,6 +125,7 @@ pub(super) fn properties(model: &Model, interval_unit: &str) -> String {
             time_column,
             lookback_intervals,
             batch_size_intervals: _,
+            batch_concurrency: _,
         } => {
             encoder
                 .text(&time_column.column)
@@ -130,8 +139,28 @@ pub(super) fn properties(model: &Model, interval_unit: &str) -> String {
                 encoder.text(name).text(hash);
             }
         }
-        ModelKind::View | ModelKind::Full | ModelKind::Embedded | ModelKind::External => {}
+        ModelKind::MaterializedView => {
+            encoder.text("materialized");
+        }
+        ModelKind::IncrementalByUniqueKey(key) => {
+            encoder.number(u64::from(key.lookback_intervals));
+            encoder.list(key.unique_key.iter().map(String::as_str));
+            encoder
+                .optional(key.when_matched.as_deref())
+                .optional(key.merge_filter.as_deref());
+        }
+        ModelKind::IncrementalUnmanaged { insert_overwrite } => {
+            encoder.number(u64::from(*insert_overwrite));
+        }
+        ModelKind::ScdType2(scd) => history(&mut encoder, scd),
+        ModelKind::View
+        | ModelKind::Full
+        | ModelKind::IncrementalByPartition
+        | ModelKind::Embedded
+        | ModelKind::External => {}
     }
+    storage(&mut encoder, &model.storage);
+    statements(&mut encoder, model);
     encoder
         .text(&model.dialect.to_string())
         .text(interval_unit)
@@ -151,6 +180,94 @@ pub(super) fn properties(model: &Model, interval_unit: &str) -> String {
     encoder.finish()
 }
 
+fn history(encoder: &mut Encoder, scd: &ScdType2) {
+    encoder.list(scd.unique_key.iter().map(String::as_str));
+    encoder
+        .text(&scd.valid_from)
+        .text(&scd.valid_to)
+        .number(u64::from(scd.invalidate_hard_deletes))
+        .text(&scd.time_data_type)
+        .number(
+            scd.batch_size_intervals
+                .map_or(0, |size| u64::from(size.get())),
+        );
+    match &scd.change {
+        ScdChange::Time {
+            updated_at,
+            updated_at_as_valid_from,
+        } => encoder
+            .text(updated_at)
+            .number(u64::from(*updated_at_as_valid_from)),
+        ScdChange::Column {
+            columns,
+            execution_time_as_valid_from,
+            updated_at,
+        } => {
+            match columns {
+                None => encoder.list(["*"].into_iter()),
+                Some(columns) => encoder.list(columns.iter().map(String::as_str)),
+            }
+            encoder
+                .number(u64::from(*execution_time_as_valid_from))
+                .optional(updated_at.as_deref())
+        }
+    };
+}
+
+/// What is not asked for leaves no trace: the fingerprints of models that ask for nothing stay what they were.
+fn storage(encoder: &mut Encoder, storage: &Storage) {
+    let Storage {
+        partitioned_by,
+        clustered_by,
+        table_format,
+        storage_format,
+        physical_properties,
+        virtual_properties: _,
+    } = storage;
+    for (what, expressions) in [
+        ("partitioned by", partitioned_by),
+        ("clustered by", clustered_by),
+    ] {
+        if !expressions.is_empty() {
+            encoder.text(what);
+            encoder.list(expressions.iter().map(String::as_str));
+        }
+    }
+    for (what, format) in [
+        ("table format", table_format),
+        ("storage format", storage_format),
+    ] {
+        if let Some(format) = format {
+            encoder.text(what).text(format);
+        }
+    }
+    if !physical_properties.is_empty() {
+        encoder.text("physical properties");
+        encoder.list(pairs(physical_properties));
+    }
+}
+
+fn pairs(properties: &[(String, String)]) -> impl Iterator<Item = &str> {
+    properties
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), value.as_str()])
+}
+
+fn statements(encoder: &mut Encoder, model: &Model) {
+    for (what, statements) in [
+        ("before", &model.statements.before),
+        ("after", &model.statements.after),
+    ] {
+        if !statements.is_empty() {
+            encoder.text(what);
+            encoder.list(statements.iter().map(Template::text));
+        }
+    }
+    if model.reads_itself {
+        encoder.text("reads itself");
+    }
+}
+
 fn metadata(model: &Model) -> String {
     let mut encoder = Encoder::new("metadata");
     encoder
@@ -168,13 +285,10 @@ fn metadata(model: &Model) -> String {
         .text(&model.cron)
         .optional(model.start.as_deref())
         .optional(model.end.as_deref());
-    if let ModelKind::IncrementalByTimeRange {
-        batch_size_intervals: Some(size),
-        ..
-    } = &model.kind
-    {
+    if let Some(size) = model.kind.batch_size_intervals() {
         encoder.number(u64::from(size.get()));
     }
+    metadata_of_filling(&mut encoder, model);
     encoder.number(model.grains.len() as u64);
     for grain in &model.grains {
         encoder.list(grain.iter().map(String::as_str));
@@ -192,6 +306,35 @@ fn metadata(model: &Model) -> String {
             .text(model.policy.on_additive_change.name());
     }
     encoder.finish()
+}
+
+/// Models that say nothing of these keep the hash that they had before there was anything to say.
+fn metadata_of_filling(encoder: &mut Encoder, model: &Model) {
+    if let ModelKind::IncrementalByTimeRange {
+        batch_concurrency: Some(batches),
+        ..
+    } = &model.kind
+    {
+        encoder.text("batch concurrency");
+        encoder.number(u64::from(batches.get()));
+    }
+    if model.allow_partials {
+        encoder.text("partials");
+    }
+    if !model.storage.virtual_properties.is_empty() {
+        encoder.text("virtual properties");
+        encoder.list(pairs(&model.storage.virtual_properties));
+    }
+    if !model.statements.on_virtual_update.is_empty() {
+        encoder.text("on virtual update");
+        encoder.list(
+            model
+                .statements
+                .on_virtual_update
+                .iter()
+                .map(Template::text),
+        );
+    }
 }
 
 /// A hash over the audits alone: when only it differs, the audits must run on the rows that are there.

@@ -5,6 +5,7 @@ mod candidate;
 mod category;
 #[cfg(test)]
 mod conformance;
+mod contents;
 mod fingerprint;
 mod interval;
 mod missing;
@@ -111,8 +112,13 @@ impl Snapshot {
             ModelKind::Embedded => None,
             ModelKind::External => Some(name.table_name()),
             ModelKind::View
+            | ModelKind::MaterializedView
             | ModelKind::Full
             | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_)
             | ModelKind::Seed(_) => Some(physical_table(name, &self.version)),
         }
     }

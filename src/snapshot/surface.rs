@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::model::Model;
 use crate::model::ModelKind;
+use crate::snapshot::contents::Contents;
+use crate::snapshot::contents::around;
 use crate::snapshot::fingerprint::properties;
 use crate::sql::Digest;
 use crate::sql::Meaning;
@@ -195,7 +197,6 @@ impl Surface {
             meaning,
             parents: &parents,
         };
-        let rows = model_rows(model, interval_unit, seen.part(&meaning.rows));
         let layout = seen.layout(&model.kind);
         let declared = |name: &str| {
             model
@@ -222,13 +223,26 @@ impl Surface {
             Some(_) => None,
             None => Some(seen.part(&meaning.whole)),
         };
+        let contents = Contents {
+            rows: seen.part(&meaning.rows),
+            columns,
+            whole,
+        };
+        let around = around(model, parent);
+        let contents = contents.of_kind(model, interval_unit, around);
         let is_unstable = meaning.rows.unstable
             || meaning.whole.unstable
+            || model.kind.has_history_of_its_own()
             || meaning
                 .columns
                 .iter()
                 .flatten()
                 .any(|column| column.value.unstable);
+        let Contents {
+            rows,
+            columns,
+            whole,
+        } = contents;
         let mut surface = Self::assembled(model, interval_unit, rows, columns, whole, layout);
         if is_unstable {
             // What is chosen among ties follows from how the rows lie in the tables below.
@@ -238,7 +252,7 @@ impl Surface {
                 .digests(below)
                 .finish();
         }
-        surface.mix_in_chance(meaning);
+        surface.mix_in_chance(meaning, model.kind.has_history_of_its_own());
         if names.is_none() {
             surface.columns = None;
         }
@@ -269,18 +283,21 @@ impl Surface {
         }
     }
 
-    /// Whatever may come out differently is another value in every other table.
-    fn mix_in_chance(&mut self, meaning: &Meaning) {
+    /// Whatever may come out differently is another value in every other table; so is all of a table with a history of
+    /// its own.
+    fn mix_in_chance(&mut self, meaning: &Meaning, has_history: bool) {
         let table = self.table;
         let mix = |digest: Digest| Node::new("unstable").digest(digest).digest(table).finish();
-        let all = meaning.rows.unstable;
+        let all = meaning.rows.unstable || has_history;
         if all {
             self.rows = mix(self.rows);
         }
         match (&mut self.columns, &meaning.columns) {
             (Some(columns), Some(parts)) => {
-                for ((_, digest), part) in columns.iter_mut().zip(parts) {
-                    if all || part.value.unstable {
+                // The times that the kind adds stand behind those of the query.
+                let parts = parts.iter().map(|part| part.value.unstable);
+                for ((_, digest), unstable) in columns.iter_mut().zip(parts.chain([true, true])) {
+                    if all || unstable {
                         *digest = mix(*digest);
                     }
                 }
@@ -327,7 +344,7 @@ impl Surface {
     }
 }
 
-fn whole_of(columns: Option<&[(String, Digest)]>, rows: Digest) -> Digest {
+pub(super) fn whole_of(columns: Option<&[(String, Digest)]>, rows: Digest) -> Digest {
     let Some(columns) = columns else {
         return Node::new("whole").digest(rows).finish();
     };
@@ -337,29 +354,6 @@ fn whole_of(columns: Option<&[(String, Digest)]>, rows: Digest) -> Digest {
             node.text(name).digest(*digest)
         })
         .finish()
-}
-
-/// Which rows the table of a model has when its query gives `rows`.
-fn model_rows(model: &Model, interval_unit: &str, rows: Digest) -> Digest {
-    match &model.kind {
-        // Evaluated interval by interval, each cut to its time.
-        ModelKind::IncrementalByTimeRange {
-            time_column,
-            lookback_intervals,
-            batch_size_intervals: _,
-        } => Node::new("by time range")
-            .digest(rows)
-            .text(&time_column.column)
-            .text(&time_column.format)
-            .number(*lookback_intervals as usize)
-            .text(interval_unit)
-            .finish(),
-        ModelKind::View
-        | ModelKind::Full
-        | ModelKind::Embedded
-        | ModelKind::Seed(_)
-        | ModelKind::External => rows,
-    }
 }
 
 /// A meaning over the surfaces of what it reads.
@@ -401,8 +395,13 @@ impl Seen<'_, '_> {
                 let below = self.parents.iter().flatten().map(|parent| parent.layout);
                 node.digests(below).finish()
             }
-            ModelKind::Full
+            ModelKind::MaterializedView
+            | ModelKind::Full
             | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_)
             | ModelKind::Seed(_)
             | ModelKind::External => node.finish(),
         }

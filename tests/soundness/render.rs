@@ -111,7 +111,15 @@ impl<'a> Builder<'a> {
                     let sql = self.sql(snapshot, &entries, chance);
                     Some(self.program.make(&sql, true))
                 }
-                ModelKind::Full | ModelKind::IncrementalByTimeRange { .. } | ModelKind::Seed(_) => {
+                // Only some of these are generated; what the others hold follows from their past.
+                ModelKind::Full
+                | ModelKind::MaterializedView
+                | ModelKind::IncrementalByTimeRange { .. }
+                | ModelKind::IncrementalByUniqueKey(_)
+                | ModelKind::IncrementalByPartition
+                | ModelKind::IncrementalUnmanaged { .. }
+                | ModelKind::ScdType2(_)
+                | ModelKind::Seed(_) => {
                     let table = self.tables[name].clone();
                     Some(self.shuffled(&format!("w.{table}"), chance.shuffle))
                 }

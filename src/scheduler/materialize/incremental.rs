@@ -1,69 +1,50 @@
 //! INCREMENTAL_BY_TIME_RANGE: one slice of time is deleted and written again.
 
-use crate::model::TimeColumn;
-use crate::scheduler::audit::Subject;
-use crate::scheduler::audit::run_audits;
+use anyhow::Context;
+
+use crate::engine::Transaction;
 use crate::scheduler::materialize::Batch;
-use crate::scheduler::materialize::Written;
+use crate::scheduler::materialize::target::Target;
 use crate::scheduler::materialize::time_condition;
-use crate::scheduler::materialize::widened;
-use crate::sql::quote_identifier;
+use crate::snapshot::Interval;
 
-pub(super) async fn write(batch: &Batch<'_>, time_column: &TimeColumn) -> anyhow::Result<Written> {
-    let query = batch.query()?;
-    // The empty table comes first, in a statement of its own: its column types decide how time is compared.
-    let columns = match batch.engine.columns(batch.table).await? {
-        Some(columns) => columns,
-        None => {
-            let columns = batch.engine.validate(&query).await?;
-            batch
-                .engine
-                .execute(&batch.engine.create_table_if_absent(batch.table, &columns))
-                .await?;
-            columns
-        }
+pub(super) async fn write(
+    batch: &Batch<'_>,
+    target: &Target,
+    transaction: &mut dyn Transaction,
+) -> anyhow::Result<Option<u64>> {
+    let time = target.time.as_ref().context("the table has no time")?;
+    let column = batch.model.kind.time_column();
+    let column = column.context("the model has no time column")?;
+    let query = if batch.model.reads_itself {
+        // What lies behind the batch was made of what the batch replaces.
+        let itself = before(batch, target, time.range)?;
+        batch.query_over_itself(time.range, &itself)?
+    } else {
+        batch.query_over(time.range)?
     };
-    let time = columns
-        .iter()
-        .find(|column| column.name.eq_ignore_ascii_case(&time_column.column));
-    let Some(time) = time else {
-        anyhow::bail!(
-            "the time column `{}` of `{}` is not among the columns of its query",
-            time_column.column,
-            batch.model.name
-        );
-    };
-    let range = widened(time_column, &time.data_type, batch.range);
-    let query = batch.query_over(range)?;
-    let condition = time_condition(time_column, Some(&time.data_type), range)?;
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let list = names
-        .iter()
-        .map(|name| quote_identifier(name))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let condition = time_condition(column, Some(&time.data_type), time.range)?;
     // The outer condition keeps rows of other times out, whatever the query lets through.
-    let rows_of_batch = format!("SELECT {list} FROM (\n{query}\n) AS _siding\nWHERE {condition}");
-
-    let mut transaction = batch.engine.begin().await?;
+    let rows = format!("{}\nWHERE {condition}", target.select(&query));
     transaction
         .execute(&format!("DELETE FROM {} WHERE {condition}", batch.table))
         .await?;
     let rows = transaction
-        .execute(&batch.engine.insert(batch.table, &names, &rows_of_batch))
+        .execute(&batch.engine.insert(batch.table, &target.names(), &rows))
         .await?;
-    let subject = Subject {
-        table: batch.table,
-        range: Some(range),
-        time_type: Some(&time.data_type),
+    Ok(Some(rows))
+}
+
+/// The rows of the model's own table from before `range`: all that there were when it was filled in order.
+fn before(batch: &Batch<'_>, target: &Target, range: Interval) -> anyhow::Result<String> {
+    let rows = format!("SELECT * FROM {}", batch.table);
+    let column = batch.model.kind.time_column();
+    let (Some(column), Some(time)) = (column, &target.time) else {
+        return Ok(rows);
     };
-    let audited = run_audits(batch.scope, batch.model, &subject, async |sql| {
-        transaction.query(&sql).await
-    })
-    .await?;
-    transaction.commit().await?;
-    Ok(Written {
-        rows: Some(rows),
-        audited,
-    })
+    let year_one = "0001-01-01T00:00:00Z".parse().context("a time")?;
+    let past = Interval::new(year_one, range.start());
+    let past = past.context("no batch begins in the year one")?;
+    let condition = time_condition(column, Some(&time.data_type), past)?;
+    Ok(format!("{rows} WHERE {condition}"))
 }

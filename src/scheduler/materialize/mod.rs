@@ -1,8 +1,17 @@
 //! Write one batch of one model: stage, audit, publish, in one transaction.
+//!
+//! One file a kind. What they share is here: the statements around the query, the audits and the mark that says which
+//! batch is in the table, all of them in the transaction that readers see at its commit.
 
+mod by_partition;
+mod by_unique_key;
 mod full;
 mod incremental;
+mod keys;
+mod scd;
 mod seed;
+mod target;
+mod unmanaged;
 mod view;
 
 use anyhow::Context;
@@ -11,12 +20,18 @@ use chrono::TimeDelta;
 use chrono::Utc;
 
 use crate::engine::EngineAdapter;
+use crate::engine::Transaction;
 use crate::model::Model;
 use crate::model::ModelKind;
+use crate::model::Template;
 use crate::model::TimeColumn;
 use crate::model::TimePart;
 use crate::scheduler::Scope;
 use crate::scheduler::audit::Audited;
+use crate::scheduler::audit::Subject;
+use crate::scheduler::audit::run_audits;
+use crate::scheduler::materialize::target::Target;
+use crate::scheduler::past::mark;
 use crate::snapshot::Interval;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
@@ -29,6 +44,10 @@ pub(super) struct Batch<'a> {
     pub(super) model: &'a Model,
     pub(super) table: &'a TableName,
     pub(super) range: Interval,
+    /// Whether nothing of the table counts as filled: whatever rows it has go.
+    pub(super) first: bool,
+    /// Where the batch is marked as written, for models that depend on their past.
+    pub(super) marker: Option<&'a TableName>,
 }
 
 /// What writing a batch did.
@@ -37,27 +56,86 @@ pub(super) struct Written {
     pub(super) audited: Audited,
 }
 
-/// Writes a batch; when it returns, the rows are visible and audited, or nothing changed.
+/// Writes a batch; when it returns, the rows are visible, audited and marked, or nothing changed.
 pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
-    match &batch.model.kind {
-        ModelKind::View => view::write(batch).await,
-        ModelKind::Full => full::write(batch).await,
-        ModelKind::IncrementalByTimeRange { time_column, .. } => {
-            incremental::write(batch, time_column).await
+    let model = batch.model;
+    let target = if needs_target(model) {
+        Some(Target::of(batch).await?)
+    } else {
+        None
+    };
+    let mut open = batch.engine.begin().await?;
+    let transaction = open.as_mut();
+    batch.run(&model.statements.before, transaction).await?;
+    let rows = match (&model.kind, &target) {
+        (ModelKind::View, _) => view::write(batch, transaction).await?,
+        (ModelKind::Full | ModelKind::MaterializedView, None) => {
+            full::write(batch, transaction).await?
         }
-        ModelKind::Seed(seed) => seed::write(batch, seed).await,
-        ModelKind::Embedded | ModelKind::External => {
-            anyhow::bail!("`{}` has no table to fill", batch.model.name)
+        (ModelKind::Full | ModelKind::MaterializedView, Some(target)) => {
+            full::write_over_itself(batch, target, transaction).await?
         }
+        (ModelKind::Seed(seed), _) => seed::write(batch, seed, transaction).await?,
+        (ModelKind::IncrementalByTimeRange { .. }, Some(target)) => {
+            incremental::write(batch, target, transaction).await?
+        }
+        (ModelKind::IncrementalByUniqueKey(key), Some(target)) => {
+            by_unique_key::write(batch, key, target, transaction).await?
+        }
+        (ModelKind::IncrementalByPartition, Some(target)) => {
+            by_partition::write(batch, target, transaction).await?
+        }
+        (ModelKind::IncrementalUnmanaged { insert_overwrite }, Some(target)) => {
+            if *insert_overwrite {
+                by_partition::write(batch, target, transaction).await?
+            } else {
+                unmanaged::write(batch, target, transaction).await?
+            }
+        }
+        (ModelKind::ScdType2(scd), Some(target)) => {
+            scd::write(batch, scd, target, transaction).await?
+        }
+        (
+            ModelKind::Embedded
+            | ModelKind::External
+            | ModelKind::IncrementalByTimeRange { .. }
+            | ModelKind::IncrementalByUniqueKey(_)
+            | ModelKind::IncrementalByPartition
+            | ModelKind::IncrementalUnmanaged { .. }
+            | ModelKind::ScdType2(_),
+            _,
+        ) => anyhow::bail!("`{}` has no table to fill", model.name),
+    };
+    batch.run(&model.statements.after, transaction).await?;
+    let time = target.as_ref().and_then(|target| target.time.as_ref());
+    let subject = Subject {
+        table: batch.table,
+        range: match (&model.kind, time) {
+            (ModelKind::Seed(_), _) => None,
+            (_, Some(time)) => Some(time.range),
+            (_, None) => Some(batch.range),
+        },
+        time_type: time.map(|time| time.data_type.as_str()),
+    };
+    let audited = run_audits(batch.scope, model, &subject, async |sql| {
+        transaction.query(&sql).await
+    })
+    .await?;
+    if let Some(marker) = batch.marker {
+        mark(transaction, marker, batch.range).await?;
     }
+    open.commit().await?;
+    Ok(Written { rows, audited })
+}
+
+/// Whether the table must be there before a batch is written.
+fn needs_target(model: &Model) -> bool {
+    model.kind.is_incremental() || model.reads_itself
 }
 
 /// Makes the table without rows if it is not there: nothing is due yet, and readers find it empty.
 pub(super) async fn make(batch: &Batch<'_>) -> anyhow::Result<()> {
-    let columns = batch.engine.validate(&batch.query()?).await?;
-    let statement = batch.engine.create_table_if_absent(batch.table, &columns);
-    batch.engine.execute(&statement).await?;
-    Ok(())
+    target::create(batch).await.map(drop)
 }
 
 impl Batch<'_> {
@@ -70,12 +148,30 @@ impl Batch<'_> {
     fn query_over(&self, range: Interval) -> anyhow::Result<String> {
         let sql = self.scope.query(self.model, Some(range));
         let sql = sql.with_context(|| format!("rendering `{}`", self.model.name))?;
+        Ok(self.with_types(&sql))
+    }
+
+    /// The same where the model sees `itself`, a query, instead of its own table.
+    fn query_over_itself(&self, range: Interval, itself: &str) -> anyhow::Result<String> {
+        let sql = self
+            .scope
+            .query_over_itself(self.model, Some(range), itself);
+        let sql = sql.with_context(|| format!("rendering `{}`", self.model.name))?;
+        Ok(self.with_types(&sql))
+    }
+
+    fn with_types(&self, sql: &str) -> String {
         let sql = sql.trim_end().trim_end_matches(';').to_owned();
         let Some(columns) = &self.model.columns else {
-            return Ok(sql);
+            return sql;
+        };
+        let added: Vec<&String> = match &self.model.kind {
+            ModelKind::ScdType2(scd) => vec![&scd.valid_from, &scd.valid_to],
+            _ => Vec::new(),
         };
         let casts: Vec<String> = columns
             .iter()
+            .filter(|column| !added.contains(&&column.name))
             .map(|column| {
                 let name = quote_identifier(&column.name);
                 column.data_type.as_ref().map_or_else(
@@ -84,10 +180,26 @@ impl Batch<'_> {
                 )
             })
             .collect();
-        Ok(format!(
-            "SELECT {} FROM (\n{sql}\n) AS _siding",
-            casts.join(", ")
-        ))
+        format!("SELECT {} FROM (\n{sql}\n) AS _siding", casts.join(", "))
+    }
+
+    /// Runs statements of the model.
+    async fn run(
+        &self,
+        statements: &[Template],
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<()> {
+        for statement in statements {
+            let sql = self
+                .scope
+                .statement(statement, self.model, self.range)
+                .with_context(|| format!("rendering a statement of `{}`", self.model.name))?;
+            transaction
+                .execute(&sql)
+                .await
+                .with_context(|| format!("running a statement of `{}`", self.model.name))?;
+        }
+        Ok(())
     }
 }
 

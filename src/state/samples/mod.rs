@@ -15,6 +15,8 @@ use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::model::Statements;
+use crate::model::Storage;
 use crate::model::Template;
 use crate::postgres::PostgresServer;
 use crate::snapshot::ChangeCategory;
@@ -82,6 +84,10 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
     let model = Model {
         name: name.clone(),
         kind: ModelKind::Full,
+        storage: Storage::default(),
+        statements: Statements::default(),
+        reads_itself: false,
+        allow_partials: false,
         dialect: Dialect::DuckDb,
         query: Some(Template::new("SELECT id FROM db.raw")),
         description: Some("it's \"one\"".to_owned()),

@@ -1,0 +1,81 @@
+//! INCREMENTAL_BY_UNIQUE_KEY: rows with the same key replace each other.
+//!
+//! A NULL in a key is a value like any other, so that running a batch again changes nothing.
+
+use crate::engine::Transaction;
+use crate::model::UniqueKey;
+use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::keys::Key;
+use crate::scheduler::materialize::keys::Stage;
+use crate::scheduler::materialize::target::Target;
+
+pub(super) async fn write(
+    batch: &Batch<'_>,
+    unique_key: &UniqueKey,
+    target: &Target,
+    transaction: &mut dyn Transaction,
+) -> anyhow::Result<Option<u64>> {
+    if batch.first {
+        transaction
+            .execute(&format!("DELETE FROM {}", batch.table))
+            .await?;
+    }
+    let key = Key::of(&unique_key.unique_key, batch, target)?;
+    let rows = target.select(&batch.query()?);
+    let mut stage = Stage::make(batch, &rows, transaction).await?;
+    stage.make_unique(batch, &key, None, transaction).await?;
+    let has_nulls = stage.has_nulls(&key, transaction).await?;
+    let merges = unique_key.when_matched.is_some() || unique_key.merge_filter.is_some();
+    let rows = if merges && !batch.first {
+        merge(batch, unique_key, target, has_nulls, transaction).await?
+    } else {
+        if !batch.first {
+            transaction
+                .execute(&format!(
+                    "DELETE FROM {} WHERE EXISTS (SELECT 1 FROM ({}) AS _siding_keys WHERE {})",
+                    batch.table,
+                    stage.keys(&key),
+                    key.equal(has_nulls)
+                ))
+                .await?;
+        }
+        stage.insert_all(batch, target, transaction).await?
+    };
+    stage.remove(transaction).await?;
+    Ok(Some(rows))
+}
+
+async fn merge(
+    batch: &Batch<'_>,
+    unique_key: &UniqueKey,
+    target: &Target,
+    has_nulls: bool,
+    transaction: &mut dyn Transaction,
+) -> anyhow::Result<u64> {
+    anyhow::ensure!(
+        batch.engine.supports_merge(),
+        "`{}` has a `when_matched` or a `merge_filter`, which needs an engine with MERGE",
+        batch.model.name
+    );
+    let names = target.names();
+    let dialect = batch.model.dialect;
+    let key = Key::of(&unique_key.unique_key, batch, target)?;
+    let mut on = key.equal_sides(&names, dialect, has_nulls);
+    if let Some(filter) = &unique_key.merge_filter {
+        on = format!("({filter}) AND {on}");
+    }
+    let replace = || {
+        let set: Vec<String> = names
+            .iter()
+            .map(|name| crate::sql::quote_identifier(name))
+            .map(|name| format!("{name} = \"source\".{name}"))
+            .collect();
+        format!("WHEN MATCHED THEN UPDATE SET {}", set.join(", "))
+    };
+    let matched = unique_key.when_matched.clone().unwrap_or_else(replace);
+    let source = Stage::name();
+    let statement = batch
+        .engine
+        .merge(batch.table, &source, &on, &matched, &names);
+    Ok(transaction.execute(&statement).await?)
+}

@@ -1,0 +1,311 @@
+//! Rows of a batch set aside under the batch's own transaction, and comparing them by key.
+
+use anyhow::Context;
+
+use crate::engine::Transaction;
+use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::target::Target;
+use crate::sql::Dialect;
+use crate::sql::fold;
+use crate::sql::quote_identifier;
+use crate::sql::tokens;
+use crate::sql::tokens::TokenKind;
+
+/// The temporary table; one transaction has one at a time.
+const STAGE: &str = "_siding_stage";
+
+/// The expressions that tell rows apart.
+pub(super) struct Key<'a>(&'a [String]);
+
+impl<'a> Key<'a> {
+    /// The key of these expressions over columns; there is at least one.
+    ///
+    /// # Errors
+    /// When one of them is a column that the table does not have.
+    pub(super) fn of(
+        parts: &'a [String],
+        batch: &Batch<'_>,
+        target: &Target,
+    ) -> anyhow::Result<Self> {
+        for part in parts {
+            let name = part
+                .strip_prefix('"')
+                .and_then(|part| part.strip_suffix('"'));
+            let missing = name.filter(|name| !name.contains('"') && target.column(name).is_none());
+            if let Some(name) = missing {
+                anyhow::bail!(
+                    "the key column `{name}` of `{}` is not among the columns of its query: {}",
+                    batch.model.name,
+                    target.names().join(", ")
+                );
+            }
+        }
+        Ok(Self(parts))
+    }
+
+    /// The expressions as a list.
+    pub(super) fn list(&self) -> String {
+        self.0.join(", ")
+    }
+
+    /// The expressions under names of ours.
+    pub(super) fn named(&self) -> String {
+        let parts = self.0.iter().enumerate();
+        let parts: Vec<String> = parts
+            .map(|(index, part)| format!("{part} AS _siding_key{index}"))
+            .collect();
+        parts.join(", ")
+    }
+
+    /// The names of ours, as a list.
+    pub(super) fn names(&self) -> String {
+        let names: Vec<String> = (0..self.0.len())
+            .map(|index| format!("_siding_key{index}"))
+            .collect();
+        names.join(", ")
+    }
+
+    /// The condition that a row of the only other table in scope has the key named `_siding_keys`.
+    pub(super) fn equal(&self, has_nulls: bool) -> String {
+        self.equal_to("_siding_keys", has_nulls)
+    }
+
+    /// The condition that a row of the only other table in scope has the key that `side` names.
+    pub(super) fn equal_to(&self, side: &str, has_nulls: bool) -> String {
+        let equals = equals(has_nulls);
+        let parts = self.0.iter().enumerate();
+        let parts: Vec<String> = parts
+            .map(|(index, part)| format!("{side}._siding_key{index} {equals} ({part})"))
+            .collect();
+        parts.join(" AND ")
+    }
+
+    /// The condition that the keys that both sides name are the same.
+    pub(super) fn equal_names(&self, left: &str, right: &str) -> String {
+        let parts: Vec<String> = (0..self.0.len())
+            .map(|index| {
+                format!(
+                    "{left}._siding_key{index} {} {right}._siding_key{index}",
+                    equals(true)
+                )
+            })
+            .collect();
+        parts.join(" AND ")
+    }
+
+    /// The condition that `target` and `source`, which both have these columns, have the same key.
+    pub(super) fn equal_sides(
+        &self,
+        columns: &[String],
+        dialect: Dialect,
+        has_nulls: bool,
+    ) -> String {
+        let equals = equals(has_nulls);
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|part| {
+                let of = |side: &str| qualified(part, columns, side, dialect);
+                format!("({}) {equals} ({})", of("target"), of("source"))
+            })
+            .collect();
+        parts.join(" AND ")
+    }
+}
+
+/// Engines join faster on `=`, and without NULLs there is no difference.
+fn equals(has_nulls: bool) -> &'static str {
+    if has_nulls {
+        "IS NOT DISTINCT FROM"
+    } else {
+        "="
+    }
+}
+
+/// `expression` with `side` before each of `columns`.
+fn qualified(expression: &str, columns: &[String], side: &str, dialect: Dialect) -> String {
+    let tokens = tokens::tokenize(expression, dialect);
+    let mut text = String::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let written = token.text(expression);
+        let name = match token.kind {
+            TokenKind::Word => fold(dialect, written, false),
+            TokenKind::QuotedIdentifier => tokens::unquote(written, dialect),
+            _ => String::new(),
+        };
+        let after = tokens[index + 1..].iter().find(|token| !token.is_trivia());
+        let before = tokens[..index]
+            .iter()
+            .rev()
+            .find(|token| !token.is_trivia());
+        let is_path = before.is_some_and(|token| token.is_mark(expression, "."));
+        let is_call = after.is_some_and(|token| token.is_mark(expression, "("));
+        let is_column = columns
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(&name));
+        if is_column && !is_path && !is_call {
+            text.push_str(&quote_identifier(side));
+            text.push('.');
+        }
+        text.push_str(written);
+    }
+    text
+}
+
+/// A batch's rows in a temporary table of the transaction.
+pub(super) struct Stage;
+
+impl Stage {
+    /// Sets the rows of `query` aside.
+    pub(super) async fn make(
+        batch: &Batch<'_>,
+        query: &str,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<Self> {
+        let create = batch.engine.create_temporary_table_as(STAGE, query);
+        transaction.execute(&create).await?;
+        Ok(Self)
+    }
+
+    /// Its name in SQL.
+    pub(super) fn name() -> String {
+        quote_identifier(STAGE)
+    }
+
+    /// A query for the keys of its rows, under names of ours.
+    pub(super) fn keys(&self, key: &Key<'_>) -> String {
+        format!("SELECT {} FROM {}", key.named(), Self::name())
+    }
+
+    /// The same, each once.
+    pub(super) fn distinct_keys(&self, key: &Key<'_>) -> String {
+        format!("SELECT DISTINCT {} FROM {}", key.named(), Self::name())
+    }
+
+    /// Whether a part of a key is NULL.
+    pub(super) async fn has_nulls(
+        &self,
+        key: &Key<'_>,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<bool> {
+        let parts: Vec<String> = key
+            .0
+            .iter()
+            .map(|part| format!("({part}) IS NULL"))
+            .collect();
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT 1) AS nulls",
+            Self::name(),
+            parts.join(" OR ")
+        );
+        Ok(transaction.query(&sql).await?.single_u64()? > 0)
+    }
+
+    /// Makes sure that no two rows have the same key (and, where given, the same `also`); rows that are the same
+    /// altogether become one.
+    ///
+    /// # Errors
+    /// When different rows have one key: which of them counts would be chance.
+    pub(super) async fn make_unique(
+        &mut self,
+        batch: &Batch<'_>,
+        key: &Key<'_>,
+        also: Option<&str>,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<()> {
+        let list = match also {
+            Some(also) => format!("{}, {also}", key.list()),
+            None => key.list(),
+        };
+        if self.repeated(&list, transaction).await? == 0 {
+            return Ok(());
+        }
+        let other = "_siding_distinct";
+        let distinct = format!("SELECT DISTINCT * FROM {}", Self::name());
+        let create = batch.engine.create_temporary_table_as(other, &distinct);
+        transaction.execute(&create).await?;
+        self.remove_named(STAGE, transaction).await?;
+        let all = format!("SELECT * FROM {}", quote_identifier(other));
+        let create = batch.engine.create_temporary_table_as(STAGE, &all);
+        transaction.execute(&create).await?;
+        self.remove_named(other, transaction).await?;
+        let repeated = self.repeated(&list, transaction).await?;
+        if repeated == 0 {
+            return Ok(());
+        }
+        let example = self.example(key, &list, transaction).await?;
+        let (start, end) = (batch.range.start(), batch.range.end());
+        anyhow::bail!(
+            "the key ({}) of `{}` is not unique: {repeated} {} different rows in [{}, {}), such as {example}; \
+             let the query give one row for each key, for instance with `QUALIFY row_number() OVER (PARTITION BY … ORDER BY …) = 1`",
+            key.list(),
+            batch.model.name,
+            if repeated == 1 {
+                "key has"
+            } else {
+                "keys have"
+            },
+            start.format("%Y-%m-%dT%H:%M:%SZ"),
+            end.format("%Y-%m-%dT%H:%M:%SZ"),
+        )
+    }
+
+    async fn repeated(&self, list: &str, transaction: &mut dyn Transaction) -> anyhow::Result<u64> {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} GROUP BY {list} HAVING count(*) > 1) AS repeated",
+            Self::name()
+        );
+        let rows = transaction.query(&sql).await?;
+        rows.single_u64().context("a count is one number")
+    }
+
+    /// One of the keys that several rows have, for people.
+    async fn example(
+        &self,
+        key: &Key<'_>,
+        list: &str,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<String> {
+        let parts: Vec<String> = key
+            .0
+            .iter()
+            .map(|part| format!("COALESCE(CAST(min({part}) AS VARCHAR), 'NULL')"))
+            .collect();
+        let sql = format!(
+            "SELECT {} AS example FROM {} GROUP BY {list} HAVING count(*) > 1 ORDER BY 1 LIMIT 1",
+            parts.join(" || ', ' || "),
+            Self::name()
+        );
+        let rows = transaction.query(&sql).await?.strings("example")?;
+        let found = rows.into_iter().flatten().next();
+        Ok(format!("({})", found.unwrap_or_default()))
+    }
+
+    /// Adds all its rows to the batch's table.
+    pub(super) async fn insert_all(
+        &self,
+        batch: &Batch<'_>,
+        target: &Target,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<u64> {
+        let names = target.names();
+        let rows = target.select(&format!("SELECT * FROM {}", Self::name()));
+        let insert = batch.engine.insert(batch.table, &names, &rows);
+        Ok(transaction.execute(&insert).await?)
+    }
+
+    /// Takes it away, so that the connection is as it was.
+    pub(super) async fn remove(self, transaction: &mut dyn Transaction) -> anyhow::Result<()> {
+        self.remove_named(STAGE, transaction).await
+    }
+
+    async fn remove_named(
+        &self,
+        name: &str,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<()> {
+        let drop = format!("DROP TABLE {}", quote_identifier(name));
+        transaction.execute(&drop).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! The table that batches are written into, and its columns.
+
+use anyhow::Context;
+
+use crate::engine::EngineColumn;
+use crate::model::ModelKind;
+use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::widened;
+use crate::snapshot::Interval;
+use crate::sql::quote_identifier;
+
+/// The table of a batch, which is there.
+pub(super) struct Target {
+    /// Its columns in order.
+    pub(super) columns: Vec<EngineColumn>,
+    /// The column that says when, for models by time range.
+    pub(super) time: Option<TargetTime>,
+}
+
+/// The time column as the engine has it.
+pub(super) struct TargetTime {
+    /// In the engine's own words.
+    pub(super) data_type: String,
+    /// The batch's range, widened to what the column can tell apart.
+    pub(super) range: Interval,
+}
+
+impl Target {
+    /// The batch's table; an empty one is made where there is none.
+    ///
+    /// It comes first, in a statement of its own: its column types decide how values are compared.
+    pub(super) async fn of(batch: &Batch<'_>) -> anyhow::Result<Self> {
+        let columns = match batch.engine.columns(batch.table).await? {
+            Some(columns) => columns,
+            None => create(batch).await?,
+        };
+        let mut target = Self {
+            columns,
+            time: None,
+        };
+        if let Some(time_column) = batch.model.kind.time_column() {
+            let column = target.column(&time_column.column).with_context(|| {
+                format!(
+                    "the time column `{}` of `{}` is not among the columns of its query",
+                    time_column.column, batch.model.name
+                )
+            })?;
+            let data_type = column.data_type.clone();
+            let range = widened(time_column, &data_type, batch.range);
+            target.time = Some(TargetTime { data_type, range });
+        }
+        Ok(target)
+    }
+
+    /// Its column with this name.
+    pub(super) fn column(&self, name: &str) -> Option<&EngineColumn> {
+        self.columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The names of its columns.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect()
+    }
+
+    /// `query` with exactly its columns, in its order.
+    pub(super) fn select(&self, query: &str) -> String {
+        select(&self.names(), query)
+    }
+}
+
+/// `query` with exactly these columns, in this order.
+pub(super) fn select(names: &[String], query: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| quote_identifier(name)).collect();
+    format!("SELECT {} FROM (\n{query}\n) AS _siding", names.join(", "))
+}
+
+/// Makes the empty table unless it is there, and returns its columns.
+pub(super) async fn create(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn>> {
+    if batch.model.reads_itself {
+        create_as_declared(batch).await?;
+    } else if batch.model.statements.before.is_empty() {
+        let mut columns = batch.engine.validate(&batch.query()?).await?;
+        with_times(batch, &mut columns)?;
+        let statement = batch.engine.create_table_if_absent(batch.table, &columns);
+        batch.engine.execute(&statement).await?;
+    } else {
+        // Only after these statements does the engine know what the query reads.
+        let mut transaction = batch.engine.begin().await?;
+        batch
+            .run(&batch.model.statements.before, transaction.as_mut())
+            .await?;
+        let query = with_times_selected(batch, &batch.query()?);
+        let empty = format!("SELECT * FROM (\n{query}\n) AS _siding WHERE FALSE");
+        let statement = batch.engine.create_table_as_if_absent(batch.table, &empty);
+        transaction.execute(&statement).await?;
+        transaction.commit().await?;
+    }
+    let columns = batch.engine.columns(batch.table).await?;
+    columns.with_context(|| format!("the table of `{}` was not made", batch.model.name))
+}
+
+/// A query over a table that is not there cannot say what columns it gives: the model does.
+async fn create_as_declared(batch: &Batch<'_>) -> anyhow::Result<()> {
+    let declared = batch.model.columns.iter().flatten();
+    let columns: Option<Vec<EngineColumn>> = declared
+        .map(|column| {
+            Some(EngineColumn {
+                name: column.name.clone(),
+                data_type: column.data_type.clone()?,
+            })
+        })
+        .collect();
+    let columns = columns.filter(|columns| !columns.is_empty());
+    let mut columns = columns.with_context(|| {
+        format!(
+            "`{}` reads itself, so its table comes before its first rows; \
+             declare all `columns` with their types",
+            batch.model.name
+        )
+    })?;
+    with_times(batch, &mut columns)?;
+    let statement = batch.engine.create_table_if_absent(batch.table, &columns);
+    batch.engine.execute(&statement).await?;
+    Ok(())
+}
+
+/// Adds the columns that an SCD_TYPE_2 table has besides those of its query.
+fn with_times(batch: &Batch<'_>, columns: &mut Vec<EngineColumn>) -> anyhow::Result<()> {
+    let ModelKind::ScdType2(scd) = &batch.model.kind else {
+        return Ok(());
+    };
+    let declared = |name: &str| {
+        let mut columns = batch.model.columns.iter().flatten();
+        columns.any(|column| column.name == name)
+    };
+    for name in [&scd.valid_from, &scd.valid_to] {
+        let known = columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name));
+        if let Some(known) = known {
+            anyhow::ensure!(
+                declared(name),
+                "the query of `{}` gives a column `{name}`, which its kind writes itself; \
+                 rename it, or set `valid_from_name` and `valid_to_name`",
+                batch.model.name
+            );
+            columns.remove(known);
+        }
+    }
+    for column in columns.iter_mut() {
+        if Some(column.name.as_str()) == scd.updated_at() {
+            column.data_type.clone_from(&scd.time_data_type);
+        }
+    }
+    for name in [&scd.valid_from, &scd.valid_to] {
+        columns.push(EngineColumn {
+            name: name.clone(),
+            data_type: scd.time_data_type.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn with_times_selected(batch: &Batch<'_>, query: &str) -> String {
+    let ModelKind::ScdType2(scd) = &batch.model.kind else {
+        return query.to_owned();
+    };
+    let time = |name: &str| {
+        let name = quote_identifier(name);
+        format!("CAST(NULL AS {}) AS {name}", scd.time_data_type)
+    };
+    format!(
+        "SELECT *, {}, {} FROM (\n{query}\n) AS _times",
+        time(&scd.valid_from),
+        time(&scd.valid_to)
+    )
+}

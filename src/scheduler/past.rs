@@ -1,0 +1,200 @@
+//! Tables that build on their own past: which batches are in them, whatever happened to the record of that.
+//!
+//! Warehouse and state are two databases. A batch that replaces its own rows may run twice, so a kill between its commit
+//! and its record does no harm. For the others, a batch leaves a mark in its own transaction: the range that was
+//! written last, one row in a small table beside the model's. Whoever goes on reads it first, and a range that is
+//! marked but not recorded is recorded instead of written again.
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::engine::EngineColumn;
+use crate::engine::Transaction;
+use crate::model::Model;
+use crate::plan::Work;
+use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
+use crate::sql::TableName;
+use crate::state::PhysicalObject;
+use crate::state::PhysicalObjectKind;
+use crate::state::StateStore;
+
+/// What is known of the past of one model's table, while it is filled.
+pub(super) struct Past {
+    /// Where batches are marked; `None` for models that do not depend on their past.
+    pub(super) marker: Option<TableName>,
+    /// Whether nothing was filled yet.
+    is_new: bool,
+    /// What the state has as filled.
+    filled: Intervals,
+    /// What an earlier process wrote and could not record; it is recorded now.
+    found: Option<Interval>,
+    /// What was written and is not recorded, until all behind it is written anew.
+    held: Vec<Interval>,
+}
+
+impl Past {
+    /// Reads the past of the table that `work` fills, and records what an earlier process wrote and could not record.
+    pub(super) async fn of(
+        engine: &dyn EngineAdapter,
+        state: &StateStore,
+        model: &Model,
+        work: &Work,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Self> {
+        let mut past = Self {
+            marker: None,
+            is_new: false,
+            filled: Intervals::default(),
+            found: None,
+            held: Vec::new(),
+        };
+        if !model.depends_on_its_past() {
+            return Ok(past);
+        }
+        let key = (work.name.clone(), work.version.clone());
+        let filled = state.filled(std::slice::from_ref(&key)).await;
+        let filled = filled.context("reading the intervals")?;
+        past.filled = filled.get(&key).cloned().unwrap_or_default();
+        past.is_new = past.filled.is_empty();
+        if model.kind.time_column().is_some() {
+            return Ok(past);
+        }
+        let marker = marker(&work.table);
+        make_marker(engine, state, &marker, work, now).await?;
+        // Without any record the table is written anew, whatever is in it.
+        if !past.filled.is_empty()
+            && let Some(written) = read(engine, &marker).await?
+            && !past.filled.contains(written)
+        {
+            state
+                .record_filled(&work.name, &work.version, written, now)
+                .await?;
+            past.filled.insert(written);
+            past.found = Some(written);
+        }
+        past.marker = Some(marker);
+        Ok(past)
+    }
+
+    /// Whether nothing of the table counts as filled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_new
+    }
+
+    /// What of `batches` is still to be written.
+    pub(super) fn remaining(&self, work: &Work) -> Vec<Interval> {
+        let batches = work.batches.iter();
+        match self.found {
+            None => batches.copied().collect(),
+            Some(found) => {
+                let found: Intervals = [found].into_iter().collect();
+                batches.flat_map(|batch| found.missing(*batch)).collect()
+            }
+        }
+    }
+
+    /// Records that `range` is written.
+    ///
+    /// Where something behind it was written before it, that is made of what was there then. So nothing is recorded
+    /// until all of it is written anew: a process that dies before finds the same range missing.
+    pub(super) async fn record(
+        &mut self,
+        state: &StateStore,
+        work: &Work,
+        range: Interval,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        self.held.push(range);
+        self.is_new = false;
+        let last = self.filled.span().map(Interval::end);
+        let ahead = work.batches.last().map(|last| last.end());
+        let holds_back = last.is_some_and(|last| range.end() < last)
+            && ahead.is_some_and(|ahead| range.end() < ahead);
+        if holds_back {
+            return Ok(());
+        }
+        for range in self.held.drain(..) {
+            state
+                .record_filled(&work.name, &work.version, range, now)
+                .await?;
+            self.filled.insert(range);
+        }
+        Ok(())
+    }
+}
+
+/// The table of marks for `table`, beside it. Its name has a length of its own, whatever the table's.
+fn marker(table: &TableName) -> TableName {
+    let hash = blake3::hash(table.name.as_bytes());
+    TableName {
+        name: format!("siding_batch_{}", hex::encode(&hash.as_bytes()[..12])),
+        ..table.clone()
+    }
+}
+
+async fn make_marker(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    marker: &TableName,
+    work: &Work,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    if engine.columns(marker).await?.is_some() {
+        return Ok(());
+    }
+    let object = PhysicalObject {
+        table: marker.clone(),
+        kind: PhysicalObjectKind::Table,
+        name: work.name.clone(),
+        version: work.version.clone(),
+    };
+    state
+        .record_objects(&[object], now)
+        .await
+        .context("writing down the table of marks")?;
+    let columns = ["start_ms", "end_ms"].map(|name| EngineColumn {
+        name: name.to_owned(),
+        data_type: "BIGINT".to_owned(),
+    });
+    let create = engine.create_table_if_absent(marker, &columns);
+    engine.execute(&create).await?;
+    Ok(())
+}
+
+/// The range that was written last.
+async fn read(engine: &dyn EngineAdapter, marker: &TableName) -> anyhow::Result<Option<Interval>> {
+    let sql = format!(
+        "SELECT CAST(start_ms AS VARCHAR) AS start_ms, CAST(end_ms AS VARCHAR) AS end_ms FROM {marker}"
+    );
+    let rows = engine.query(&sql).await?;
+    let instant = |column: &str| -> anyhow::Result<Option<DateTime<Utc>>> {
+        let value = rows.strings(column)?.into_iter().flatten().next();
+        let millis = value.and_then(|text| text.parse().ok());
+        Ok(millis.and_then(DateTime::from_timestamp_millis))
+    };
+    let (start, end) = (instant("start_ms")?, instant("end_ms")?);
+    Ok(start
+        .zip(end)
+        .and_then(|(start, end)| Interval::new(start, end)))
+}
+
+/// Marks `range` as the one that was written last; takes effect with everything else of the transaction.
+pub(super) async fn mark(
+    transaction: &mut dyn Transaction,
+    marker: &TableName,
+    range: Interval,
+) -> anyhow::Result<()> {
+    transaction
+        .execute(&format!("DELETE FROM {marker}"))
+        .await?;
+    let (start, end) = (
+        range.start().timestamp_millis(),
+        range.end().timestamp_millis(),
+    );
+    let insert = format!("INSERT INTO {marker} (start_ms, end_ms) VALUES ({start}, {end})");
+    transaction.execute(&insert).await?;
+    Ok(())
+}
