@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A tenth less time for large projects than with the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     siding::cli::run()
 }

@@ -1,7 +1,9 @@
 //! The name of a model.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,9 +12,14 @@ use crate::sql::TableName;
 
 /// A model's name, normalised to the dialect's case: `schema.table`, or `catalog.schema.table`
 /// when the catalog is not the default one. A name of one part is in schema `default`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Cheap to clone: a plan holds each name a few dozen times.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ModelName {
+pub struct ModelName(Arc<Parts>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
     catalog: Option<String>,
     schema: Option<String>,
     table: String,
@@ -26,35 +33,56 @@ pub struct InvalidModelName(pub String);
 impl ModelName {
     /// Builds a name from parts that are normalised already.
     pub fn new(catalog: Option<String>, schema: Option<String>, table: String) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             catalog,
             schema,
             table,
-        }
+        }))
     }
 
     /// The catalog, when it is not the default one.
     pub fn catalog(&self) -> Option<&str> {
-        self.catalog.as_deref()
+        self.0.catalog.as_deref()
     }
 
     /// The schema; `default` for a name of one part.
     pub fn schema(&self) -> &str {
-        self.schema.as_deref().unwrap_or("default")
+        self.0.schema.as_deref().unwrap_or("default")
     }
 
     /// The last part.
     pub fn table(&self) -> &str {
-        &self.table
+        &self.0.table
     }
 
     /// The name as a table of the warehouse.
     pub fn table_name(&self) -> TableName {
         TableName {
-            catalog: self.catalog.clone(),
-            schema: self.schema.clone(),
-            name: self.table.clone(),
+            catalog: self.0.catalog.clone(),
+            schema: self.0.schema.clone(),
+            name: self.0.table.clone(),
         }
+    }
+}
+
+impl Ord for ModelName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for ModelName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for ModelName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ModelName({self})")
     }
 }
 
@@ -71,9 +99,9 @@ impl From<&TableName> for ModelName {
 impl fmt::Display for ModelName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
-            self.catalog.as_deref(),
-            self.schema.as_deref(),
-            Some(self.table.as_str()),
+            self.0.catalog.as_deref(),
+            self.0.schema.as_deref(),
+            Some(self.0.table.as_str()),
         ];
         for (index, part) in parts.into_iter().flatten().enumerate() {
             if index > 0 {
@@ -135,11 +163,7 @@ impl FromStr for ModelName {
         if parts.next().is_some() {
             return Err(invalid());
         }
-        Ok(Self {
-            catalog,
-            schema,
-            table,
-        })
+        Ok(Self::new(catalog, schema, table))
     }
 }
 
