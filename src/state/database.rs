@@ -239,9 +239,17 @@ impl Query {
         self
     }
 
+    /// The text, with values as `?1` for SQLite: that looks for `$1` by name, among all that stand before it.
+    fn text_for(&self, connection: &Connection) -> String {
+        match connection {
+            Connection::Sqlite(_) => self.sql.replace('$', "?"),
+            Connection::Postgres(_) => self.sql.clone(),
+        }
+    }
+
     /// Runs it and returns how many rows it wrote.
     pub(super) async fn execute(self, connection: &mut Connection) -> Result<u64, StateError> {
-        let sql = AssertSqlSafe(self.sql);
+        let sql = AssertSqlSafe(self.text_for(connection));
         Ok(match connection {
             Connection::Sqlite(transaction) => sqlx::query_with(sql, sqlite_arguments(self.values))
                 .persistent(self.is_fixed)
@@ -263,7 +271,7 @@ impl Query {
         self,
         connection: &mut Connection,
     ) -> Result<Vec<T>, StateError> {
-        let sql = AssertSqlSafe(self.sql);
+        let sql = AssertSqlSafe(self.text_for(connection));
         Ok(match connection {
             Connection::Sqlite(transaction) => {
                 sqlx::query_as_with(sql, sqlite_arguments(self.values))
