@@ -29,13 +29,6 @@ const BIN: &str = "SIDING_TEST_POSTGRES_BIN";
 /// Who may do everything, without a password.
 pub(crate) const USER: &str = "siding";
 
-/// Who needs the password `right`.
-#[expect(
-    dead_code,
-    reason = "not every test binary has a story about passwords"
-)]
-pub(crate) const USER_WITH_PASSWORD: &str = "locked";
-
 /// PostgreSQL refuses to run as root: then it runs as `nobody`.
 const NOBODY: u32 = 65534;
 
@@ -142,6 +135,7 @@ fn start() -> io::Result<Cluster> {
     }
     fs::write(
         data.join("pg_hba.conf"),
+        // For stories about passwords.
         "local all locked scram-sha-256\nlocal all all trust\n",
     )?;
     let settings = [
