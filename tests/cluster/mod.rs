@@ -116,6 +116,9 @@ fn start() -> io::Result<Cluster> {
     let command = |program: &OsStr| {
         let mut command = Command::new(program);
         command.current_dir(&folder).process_group(0);
+        if bin.starts_with(ours()) {
+            command.env("LD_LIBRARY_PATH", ours().join("lib"));
+        }
         if is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -190,11 +193,16 @@ fn wait_until_ready(folder: &Path, data: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("it does not start: {log}")))
 }
 
+/// Where `scripts/postgres.sh` unpacks a server.
+fn ours() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
+}
+
 /// The folder with `initdb` and `postgres`: from the environment, the search path, Debian's place, or ours.
 fn bin() -> io::Result<PathBuf> {
     let mut folders: Vec<PathBuf> = env::var_os(BIN).map(PathBuf::from).into_iter().collect();
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/usr/lib/postgresql");
+    let ours = ours().join("usr/lib/postgresql");
     for releases in [Path::new("/usr/lib/postgresql"), &ours] {
         let mut found: Vec<PathBuf> = fs::read_dir(releases)
             .map(|entries| entries.flatten().map(|it| it.path().join("bin")).collect())

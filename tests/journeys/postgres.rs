@@ -218,3 +218,167 @@ async fn a_server_that_is_not_there_is_told_at_once() {
     assert!(ended.stderr.contains("Check `host` and `port`"));
     assert!(begin.elapsed() < Duration::from_secs(8));
 }
+
+/// A model that takes as long as a lock on the table `gate` is held.
+const GATED: &str =
+    "MODEL (name shop.gated, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1));
+SELECT CAST(@start_ds AS DATE) AS day, (SELECT count(*) FROM gate) AS n
+";
+
+#[tokio::test]
+async fn a_connection_that_is_lost_in_the_middle_of_a_batch_loses_nothing() {
+    let shop = Team::new(&[("models/gated.sql", GATED)]).await;
+    shop.database.execute("CREATE TABLE gate (x INT)").await;
+    let workspace = &shop.workspace;
+    workspace.apply("prod", "2024-01-03");
+    let rows = async || {
+        shop.rows("SELECT day, n FROM shop.gated ORDER BY day")
+            .await
+    };
+    let before = [["2024-01-01", "0"], ["2024-01-02", "0"]];
+    assert_eq!(rows().await, before);
+
+    let mut gate = shop.database.connect().await;
+    let lock = "BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE";
+    sqlx::Executor::execute(&mut gate, lock).await.unwrap();
+    let run = ["run", "--execution-time", "2024-01-05"];
+    let child = workspace
+        .command(&run)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let waits = "FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND query LIKE '%gate%'";
+    shop.wait_for(&format!("SELECT 1 {waits}")).await;
+    shop.rows(&format!("SELECT pg_terminate_backend(pid) {waits}"))
+        .await;
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("the connection to"), "{said}");
+    assert!(said.contains("was lost"), "{said}");
+    assert_eq!(rows().await, before);
+
+    sqlx::Executor::execute(&mut gate, "ROLLBACK")
+        .await
+        .unwrap();
+    workspace.run(&run).fine();
+    let after = rows().await;
+    assert_eq!(after.len(), 4, "{after:?}");
+    workspace.run(&run).fine();
+    assert_eq!(rows().await, after, "each day is there once");
+}
+
+#[tokio::test]
+async fn of_two_plans_of_one_environment_one_wins_and_the_other_is_told_by_whom() {
+    let shop = shop().await;
+    let other = Workspace::new(&[]);
+    for (path, text) in [
+        ("config.yaml", config(&shop.database, "").as_str()),
+        ("models/raw.sql", SEED),
+        ("seeds/raw.csv", RAW),
+        ("models/sales.sql", SALES),
+        ("models/latest.sql", LATEST),
+        ("models/totals.sql", TOTALS),
+    ] {
+        other.write(path, text);
+    }
+    shop.workspace.apply("prod", "2024-01-03");
+    for round in 0..10 {
+        let (mine, theirs) = (round * 2 + 1, round * 2 + 2);
+        let start = |workspace: &Workspace, number: u32, user: &str| {
+            let text = TOTALS.replace("count(*)", &format!("{number} + count(*)"));
+            workspace.write("models/totals.sql", &text);
+            workspace
+                .command(&[
+                    "plan",
+                    "prod",
+                    "--auto-apply",
+                    "--execution-time",
+                    "2024-01-03",
+                ])
+                .env("USER", user)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let children = [
+            start(&shop.workspace, mine, "ada"),
+            start(&other, theirs, "bob"),
+        ];
+        let [ada, bob] = children.map(|child| {
+            let ended = child.wait_with_output().unwrap();
+            (
+                ended.status.code(),
+                String::from_utf8_lossy(&ended.stderr).into_owned(),
+            )
+        });
+        let shown = shop.rows("SELECT sales FROM shop.totals").await;
+        let shown: u32 = shown[0][0].parse::<u32>().unwrap() - 2;
+        match (ada.0, bob.0) {
+            // One after the other: the second planned from what the first had made.
+            (Some(0), Some(0)) => assert!([mine, theirs].contains(&shown), "{shown}"),
+            (Some(0), Some(1)) => {
+                assert_eq!(shown, mine);
+                assert!(bob.1.contains("ada"), "{}", bob.1);
+            }
+            (Some(1), Some(0)) => {
+                assert_eq!(shown, theirs);
+                assert!(ada.1.contains("bob"), "{}", ada.1);
+            }
+            _ => panic!("{ada:?} {bob:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn readers_see_all_of_a_switch_or_nothing() {
+    let pair = |number: u32| {
+        ["a", "b"].map(|name| {
+            let text = format!("MODEL (name shop.{name}, kind FULL);\nSELECT {number} AS n\n");
+            (format!("models/{name}.sql"), text)
+        })
+    };
+    let shop = Team::new(&[]).await;
+    let write = |number: u32| {
+        for (path, text) in pair(number) {
+            shop.workspace.write(&path, &text);
+        }
+    };
+    write(0);
+    shop.workspace.apply("prod", "2024-01-03");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let reading = async {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut connection = shop.database.connect().await;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let row = sqlx::query("SELECT a.n, b.n FROM shop.a AS a, shop.b AS b")
+                .persistent(false)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            let (a, b): (i32, i32) = (row.get(0), row.get(1));
+            assert_eq!(a, b, "one view is old and the other new");
+            seen.insert(a);
+        }
+        seen.len()
+    };
+    let switching = async {
+        for number in 1..=3 {
+            write(number);
+            let plan = ["plan", "--auto-apply", "--execution-time", "2024-01-03"];
+            let mut command = shop.workspace.command(&plan);
+            let ended = tokio::task::spawn_blocking(move || command.output());
+            let ended = ended.await.unwrap().unwrap();
+            assert!(ended.status.success(), "{ended:?}");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    let (seen, ()) = tokio::join!(reading, switching);
+    assert!(seen > 1, "the reader saw no switch");
+}
