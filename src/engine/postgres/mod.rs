@@ -65,12 +65,13 @@ pub(super) struct Postgres {
     server: Arc<Server>,
 }
 
-/// Whether the role may read or write files or run programs on the server's machine.
-const REACHES_OUT: &str = "SELECT rolsuper
-     OR pg_has_role('pg_execute_server_program', 'MEMBER')
-     OR pg_has_role('pg_read_server_files', 'MEMBER')
-     OR pg_has_role('pg_write_server_files', 'MEMBER') AS reaches_out
- FROM pg_roles WHERE rolname = current_user";
+/// Whether the role, or the user behind it that any statement may go back to, may read or write files or run programs
+/// on the server's machine.
+const REACHES_OUT: &str = "SELECT bool_or(rolsuper
+     OR pg_has_role(oid, 'pg_execute_server_program', 'MEMBER')
+     OR pg_has_role(oid, 'pg_read_server_files', 'MEMBER')
+     OR pg_has_role(oid, 'pg_write_server_files', 'MEMBER')) AS reaches_out
+ FROM pg_roles WHERE rolname IN (current_user, session_user)";
 
 impl Postgres {
     async fn check_sandbox(&self) -> Result<(), EngineError> {
@@ -80,8 +81,8 @@ impl Postgres {
         }
         Err(EngineError::Connect {
             database: self.server.name().to_owned(),
-            message: "this role may reach files and programs of the server's machine, and a pull request's SQL must not: \
-                      use a `user` or `role` that is no superuser"
+            message: "this user may reach files and programs of the server's machine, and a pull request's SQL must not: \
+                      connect as a `user` that is no superuser"
                 .to_owned(),
         })
     }
