@@ -33,6 +33,7 @@ mod kinds_history;
 mod lineage;
 mod pipeline;
 mod postgres;
+mod postgres_again;
 mod reference;
 mod rough_hands;
 mod scenario_p1;

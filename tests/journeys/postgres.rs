@@ -36,6 +36,25 @@ model_defaults:
     )
 }
 
+/// The rows of a query, each value as the server shows it, `NULL` for null.
+pub(crate) async fn rows(database: &Database, sql: &str) -> Vec<Vec<String>> {
+    let mut connection = database.connect().await;
+    let text = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+    let rows = sqlx::Executor::fetch_all(&mut connection, text).await;
+    let rows = rows.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    let value = |row: &sqlx::postgres::PgRow, index| {
+        let value = row.try_get_raw(index).unwrap();
+        if value.is_null() {
+            "NULL".to_owned()
+        } else {
+            value.as_str().unwrap().to_owned()
+        }
+    };
+    let rows = rows.iter();
+    rows.map(|row| (0..row.len()).map(|index| value(row, index)).collect())
+        .collect()
+}
+
 impl Team {
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
         let database = Database::new().await;
@@ -47,24 +66,9 @@ impl Team {
         }
     }
 
-    /// The rows of a query, each value as the server shows it, `NULL` for null.
+    /// As [`rows`].
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
-        let mut connection = self.database.connect().await;
-        let rows =
-            sqlx::Executor::fetch_all(&mut connection, sqlx::raw_sql(sqlx::AssertSqlSafe(sql)))
-                .await
-                .unwrap_or_else(|error| panic!("{error}: {sql}"));
-        let value = |row: &sqlx::postgres::PgRow, index| {
-            let value = row.try_get_raw(index).unwrap();
-            if value.is_null() {
-                "NULL".to_owned()
-            } else {
-                value.as_str().unwrap().to_owned()
-            }
-        };
-        let rows = rows.iter();
-        rows.map(|row| (0..row.len()).map(|index| value(row, index)).collect())
-            .collect()
+        rows(&self.database, sql).await
     }
 
     /// `schema.name` of every view (`v`) or table (`r`) that is not the state's or the server's.

@@ -215,6 +215,10 @@ impl EngineAdapter for Postgres {
         self.server.interrupt();
     }
 
+    fn supports_merge(&self) -> bool {
+        self.server.version().has_merge()
+    }
+
     fn create_schema(&self, catalog: Option<&str>, schema: &str) -> String {
         let mut name = quote_identifier(schema);
         // The server knows schemas of its one database, without its name.

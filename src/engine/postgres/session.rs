@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use crate::engine::EngineError;
 use crate::engine::postgres::PostgresConfig;
 use crate::engine::postgres::error::classify;
+use crate::postgres::ServerVersion;
 
 /// A connection that was idle for longer is asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(2);
@@ -38,6 +39,7 @@ const SET_UP: &str = "SELECT pg_backend_pid() AS pid, (
 pub(super) struct Server {
     config: PostgresConfig,
     name: String,
+    version: ServerVersion,
     /// Where connections are cleaned up and statements stopped, whoever asks for it.
     runtime: Handle,
     idle: Mutex<Vec<Session>>,
@@ -73,7 +75,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Server {
     /// Connects once, to see whether everything is as configured.
     pub(super) async fn open(config: PostgresConfig) -> Result<Arc<Self>, EngineError> {
-        let (mut connection, _) = config
+        let (mut connection, version) = config
             .server
             .connect(&settings(&config))
             .await
@@ -89,6 +91,7 @@ impl Server {
         Ok(Arc::new(Self {
             config,
             name,
+            version,
             runtime: Handle::current(),
             idle: Mutex::new(vec![session]),
             running: Mutex::default(),
@@ -102,6 +105,10 @@ impl Server {
 
     pub(super) fn config(&self) -> &PostgresConfig {
         &self.config
+    }
+
+    pub(super) fn version(&self) -> ServerVersion {
+        self.version
     }
 
     /// Stops what runs now.
