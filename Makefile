@@ -11,7 +11,7 @@ unexport CARGO_TARGET_DIR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo bench soundness audit fuzz
+.PHONY: help setup postgres test demo bench soundness audit fuzz
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,7 +21,10 @@ ifeq ($(findstring bundled-duckdb,$(FEATURES)),)
 	./scripts/libduckdb.sh
 endif
 
-test: setup ## Check the format, run clippy with warnings denied, run all tests
+postgres: ## Find a PostgreSQL for the tests, or unpack Debian's into .postgres
+	./scripts/postgres.sh
+
+test: setup postgres ## Check the format, run clippy with warnings denied, run all tests
 	cargo fmt --check
 	cargo clippy --all-targets --locked $(features) -- -D warnings
 	cargo test --locked $(features)

@@ -1,5 +1,7 @@
 //! Why a warehouse did not do what it was asked.
 
+use crate::postgres::ConnectError;
+
 /// Most characters of a statement that an error repeats.
 const STATEMENT_CHARACTERS: usize = 2_000;
 
@@ -61,6 +63,27 @@ pub enum EngineError {
         /// Why.
         message: String,
     },
+    /// A server does not let us in.
+    #[error(transparent)]
+    Server(ConnectError),
+    /// The connection broke while a statement ran; what its transaction did is undone.
+    #[error("the connection to `{server}` was lost: {message}\nin the statement: {sql}")]
+    Lost {
+        /// `user@host:port/database`.
+        server: String,
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+        /// Why.
+        message: String,
+    },
+    /// The connection broke during a commit: whether it took place is not known.
+    #[error("the connection to `{server}` was lost while committing: {message}")]
+    CommitUnknown {
+        /// `user@host:port/database`.
+        server: String,
+        /// Why.
+        message: String,
+    },
     /// The rows that came back are not what the question asks for.
     #[error("unexpected answer: {0}")]
     Answer(String),
@@ -75,16 +98,37 @@ impl EngineError {
         }
     }
 
-    /// Whether the same transaction, tried again from its start, may succeed.
+    /// Whether the connection that gave it is of no use any more.
+    pub(super) fn is_end_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { .. } | Self::CommitUnknown { .. } | Self::Closed { .. }
+        )
+    }
+
+    /// The same error about another statement: the one that whoever asked knows.
+    pub(super) fn about(self, asked: &str) -> Self {
+        let sql = excerpt(asked);
+        match self {
+            Self::Statement { message, .. } => Self::Statement { sql, message },
+            Self::MissingObject { message, .. } => Self::MissingObject { sql, message },
+            Self::Conflict { message, .. } => Self::Conflict { sql, message },
+            other => other,
+        }
+    }
+
+    /// Whether the same transaction, tried again from its start, may succeed. Nothing of it took place.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Conflict { .. } => true,
+            Self::Conflict { .. } | Self::Lost { .. } => true,
+            Self::Server(error) => error.is_transient,
             Self::Locked { .. }
             | Self::Connect { .. }
             | Self::Statement { .. }
             | Self::MissingObject { .. }
             | Self::Interrupted { .. }
             | Self::Closed { .. }
+            | Self::CommitUnknown { .. }
             | Self::Answer(_) => false,
         }
     }
@@ -94,6 +138,13 @@ impl EngineError {
         match self {
             Self::Locked { .. } => Some(
                 "Close that process or wait until it has ended: only one process can have a DuckDB file open for writing.",
+            ),
+            Self::Server(error) => Some(error.help),
+            Self::Lost { .. } => Some(
+                "Run the command again when the server answers: batches that were committed are kept, the others are undone.",
+            ),
+            Self::CommitUnknown { .. } => Some(
+                "Run the command again: a batch that is not recorded replaces its own rows, so none comes twice.",
             ),
             Self::Connect { .. }
             | Self::Statement { .. }

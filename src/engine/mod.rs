@@ -3,8 +3,12 @@
 mod adapter;
 mod duckdb;
 mod error;
+mod postgres;
 mod rows;
 mod statement;
+
+#[cfg(test)]
+mod contract;
 
 use std::sync::Arc;
 
@@ -17,6 +21,7 @@ pub use duckdb::DuckDbConfig;
 pub use duckdb::DuckDbDatabase;
 pub use duckdb::Sandbox;
 pub use error::EngineError;
+pub use postgres::PostgresConfig;
 pub use rows::Rows;
 
 /// How to reach a warehouse: one variant per engine.
@@ -24,15 +29,20 @@ pub use rows::Rows;
 pub enum ConnectionConfig {
     /// DuckDB inside this process.
     DuckDb(DuckDbConfig),
+    /// A database on a PostgreSQL server.
+    Postgres(Box<PostgresConfig>),
 }
 
 /// An open connection to the warehouse that `config` names.
 ///
 /// # Errors
-/// [`EngineError::Locked`] if another process has the database open, [`EngineError::Connect`] for
-/// everything else that keeps it from opening.
+/// [`EngineError::Locked`] if another process has the database open, [`EngineError::Server`] if a server does not let
+/// us in, [`EngineError::Connect`] for everything else that keeps it from opening.
 pub async fn connect(config: &ConnectionConfig) -> Result<Arc<dyn EngineAdapter>, EngineError> {
     match config {
         ConnectionConfig::DuckDb(config) => Ok(Arc::new(duckdb::open(config.clone()).await?)),
+        ConnectionConfig::Postgres(config) => {
+            Ok(Arc::new(postgres::open(config.as_ref().clone()).await?))
+        }
     }
 }

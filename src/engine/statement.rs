@@ -31,7 +31,7 @@ pub(super) fn is_single(sql: &str) -> bool {
 
 /// Bytes of the first string, quoted name, comment, word, number or character of `text`, which is not
 /// empty; `None` if it is not certain where DuckDB sees its end.
-fn token_length(text: &str) -> Option<usize> {
+pub(super) fn token_length(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
     if text.starts_with("--") {
         return Some(text.find(['\n', '\r']).unwrap_or(text.len()));

@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::engine::ConnectionConfig;
 use crate::engine::DuckDbConfig;
 use crate::engine::DuckDbDatabase;
+use crate::engine::PostgresConfig;
 use crate::engine::Sandbox;
 use crate::ops::SessionOptions;
 use crate::postgres::PostgresServer;
@@ -23,6 +24,9 @@ use crate::state::StateStore;
 
 /// The schema of the state's tables unless the configuration names another.
 const STATE_SCHEMA: &str = "siding";
+
+/// How many statements PostgreSQL gets at once unless the configuration says.
+const POSTGRES_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is above 0");
 
 /// How to reach the warehouse of the selected gateway.
 pub(super) fn warehouse(
@@ -55,9 +59,16 @@ pub(super) fn warehouse(
                 ..DuckDbConfig::new(database)
             }))
         }
-        Connection::Postgres(_) => anyhow::bail!(
-            "a PostgreSQL warehouse is not supported yet; PostgreSQL can hold the state"
-        ),
+        Connection::Postgres(connection) => {
+            let timeout = connection.statement_timeout_seconds;
+            Ok(ConnectionConfig::Postgres(Box::new(PostgresConfig {
+                server: server(connection, &options.data),
+                concurrency: concurrency(connection.concurrent_tasks)
+                    .unwrap_or(POSTGRES_CONCURRENCY),
+                statement_timeout: timeout.map(|seconds| Duration::from_secs(seconds.into())),
+                sandboxed: options.sandboxed,
+            })))
+        }
         Connection::Sqlite { .. } => anyhow::bail!(
             "a `sqlite` connection holds the state only; the warehouse must be `duckdb` or `postgres`"
         ),

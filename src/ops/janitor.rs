@@ -63,24 +63,36 @@ pub async fn sweep(
         .delete_snapshots(&expired)
         .await
         .context("removing old snapshots")?;
-    for object in state
+    let mut left = state
         .orphaned_objects()
         .await
-        .context("looking for unused tables")?
-    {
-        let statement = match object.kind {
-            PhysicalObjectKind::View => engine.drop_view(&object.table),
-            PhysicalObjectKind::Table => engine.drop_table(&object.table),
-        };
-        match engine.execute(&statement).await {
-            Ok(_) => {
-                state
-                    .mark_dropped(std::slice::from_ref(&object.table), now)
-                    .await
-                    .context("recording a dropped table")?;
-                swept.tables.push(object.table);
+        .context("looking for unused tables")?;
+    // An engine that binds views keeps what a view reads: views go first, and again what others of them have read.
+    left.sort_by_key(|object| object.kind == PhysicalObjectKind::Table);
+    loop {
+        let before = left.len();
+        swept.failed.clear();
+        for object in std::mem::take(&mut left) {
+            let statement = match object.kind {
+                PhysicalObjectKind::View => engine.drop_view(&object.table),
+                PhysicalObjectKind::Table => engine.drop_table(&object.table),
+            };
+            match engine.execute(&statement).await {
+                Ok(_) => {
+                    state
+                        .mark_dropped(std::slice::from_ref(&object.table), now)
+                        .await
+                        .context("recording a dropped table")?;
+                    swept.tables.push(object.table);
+                }
+                Err(error) => {
+                    swept.failed.push((object.table.clone(), error.to_string()));
+                    left.push(object);
+                }
             }
-            Err(error) => swept.failed.push((object.table, error.to_string())),
+        }
+        if left.is_empty() || left.len() == before {
+            break;
         }
     }
     state

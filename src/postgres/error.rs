@@ -127,7 +127,9 @@ pub fn words(error: &sqlx::Error) -> String {
     };
     let mut text = database.message().to_owned();
     if let Some(error) = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-        for (word, more) in [("detail", error.detail()), ("hint", error.hint())] {
+        // Where others depend on something, the hint is to drop them too.
+        let hint = error.hint().filter(|_| error.code() != "2BP01");
+        for (word, more) in [("detail", error.detail()), ("hint", hint)] {
             if let Some(more) = more {
                 text = format!("{text} ({word}: {more})");
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use sqlx::ConnectOptions;
 use sqlx::Connection;
 use sqlx::Executor;
 use sqlx::PgConnection;
@@ -96,7 +97,7 @@ impl PostgresServer {
     /// One connection with these settings on top.
     pub async fn connect(
         &self,
-        settings: &[(&str, &str)],
+        settings: &[(&'static str, String)],
     ) -> Result<(PgConnection, ServerVersion), ConnectError> {
         let fail = |error: &sqlx::Error| ConnectError::new(self, error);
         let connecting = async {
@@ -127,7 +128,7 @@ impl PostgresServer {
     pub async fn pool(
         &self,
         size: u32,
-        settings: &[(&str, &str)],
+        settings: &[(&'static str, String)],
     ) -> Result<(PgPool, ServerVersion), ConnectError> {
         // A pool would try again and again, and in the end only say that it took too long.
         let (connection, version) = self.connect(settings).await?;
@@ -149,7 +150,7 @@ impl PostgresServer {
         Ok((pool, version))
     }
 
-    fn options(&self, settings: &[(&str, &str)]) -> PgConnectOptions {
+    fn options(&self, settings: &[(&'static str, String)]) -> PgConnectOptions {
         let mode = match self.tls.mode {
             TlsMode::Disable => PgSslMode::Disable,
             TlsMode::Allow => PgSslMode::Allow,
@@ -164,9 +165,11 @@ impl PostgresServer {
             .database(&self.database)
             .ssl_mode(mode)
             .application_name(&self.application_name)
+            // It would warn of slow statements, and a warehouse's are slow.
+            .disable_statement_logging()
             // Otherwise the same query means something else for a user or a server in another zone.
             .options([("TimeZone", "UTC")])
-            .options(settings.iter().copied());
+            .options(settings.iter().map(|(name, value)| (*name, value.as_str())));
         options = if self.host.starts_with('/') {
             options.socket(&self.host)
         } else {

@@ -14,6 +14,9 @@ use crate::scheduler::materialize::time_condition;
 use crate::snapshot::Interval;
 use crate::sql::TableName;
 
+/// What an audit's query calls the rows of one batch.
+const THIS_MODEL: &str = "\"_siding_this_model\"";
+
 /// A blocking audit found rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("audit `{audit}` of `{model}` found {rows} bad rows{}", range_text(.range))]
@@ -73,10 +76,16 @@ where
     let mut audited = Audited::default();
     let time_column = model.kind.time_column();
     let range = subject.range.filter(|_| time_column.is_some());
+    // By a name, which may stand wherever a table may, with an alias or without: not every engine takes a query there.
+    let mut named = String::new();
     let rows_of = match (time_column, range) {
         (Some(time_column), Some(range)) => {
             let condition = time_condition(time_column, subject.time_type, range)?;
-            format!("(SELECT * FROM {} WHERE {condition})", subject.table)
+            named = format!(
+                "WITH {THIS_MODEL} AS (SELECT * FROM {} WHERE {condition}) ",
+                subject.table
+            );
+            THIS_MODEL.to_owned()
         }
         _ => subject.table.to_string(),
     };
@@ -85,7 +94,7 @@ where
         let sql =
             sql.with_context(|| format!("rendering audit `{}` of `{}`", audit.name, model.name))?;
         let sql = sql.trim_end().trim_end_matches(';');
-        let rows = query(format!("SELECT COUNT(*) FROM ({sql}) AS audit")).await;
+        let rows = query(format!("{named}SELECT COUNT(*) FROM ({sql}) AS audit")).await;
         let rows =
             rows.with_context(|| format!("running audit `{}` of `{}`", audit.name, model.name))?;
         let rows = rows

@@ -107,12 +107,12 @@ impl StateStore {
         let search_path = format!("\"{}\"", schema.replace('"', "\"\""));
         let busy = BUSY_TIMEOUT.as_millis().to_string();
         let settings = [
-            ("search_path", search_path.as_str()),
-            ("lock_timeout", busy.as_str()),
+            ("search_path", search_path),
+            ("lock_timeout", busy),
             // A process whose machine is gone keeps nobody waiting for longer than this.
-            ("idle_in_transaction_session_timeout", "60000"),
+            ("idle_in_transaction_session_timeout", "60000".to_owned()),
             // What is recorded is on the disk, whatever the server's default says.
-            ("synchronous_commit", "on"),
+            ("synchronous_commit", "on".to_owned()),
         ];
         let (pool, _) =
             server

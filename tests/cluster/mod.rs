@@ -29,13 +29,6 @@ const BIN: &str = "SIDING_TEST_POSTGRES_BIN";
 /// Who may do everything, without a password.
 pub(crate) const USER: &str = "siding";
 
-/// Who needs the password `right`.
-#[expect(
-    dead_code,
-    reason = "not every test binary has a story about passwords"
-)]
-pub(crate) const USER_WITH_PASSWORD: &str = "locked";
-
 /// PostgreSQL refuses to run as root: then it runs as `nobody`.
 const NOBODY: u32 = 65534;
 
@@ -123,6 +116,9 @@ fn start() -> io::Result<Cluster> {
     let command = |program: &OsStr| {
         let mut command = Command::new(program);
         command.current_dir(&folder).process_group(0);
+        if bin.starts_with(ours()) {
+            command.env("LD_LIBRARY_PATH", ours().join("lib"));
+        }
         if is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -142,6 +138,7 @@ fn start() -> io::Result<Cluster> {
     }
     fs::write(
         data.join("pg_hba.conf"),
+        // For stories about passwords.
         "local all locked scram-sha-256\nlocal all all trust\n",
     )?;
     let settings = [
@@ -196,11 +193,16 @@ fn wait_until_ready(folder: &Path, data: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("it does not start: {log}")))
 }
 
+/// Where `scripts/postgres.sh` unpacks a server.
+fn ours() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
+}
+
 /// The folder with `initdb` and `postgres`: from the environment, the search path, Debian's place, or ours.
 fn bin() -> io::Result<PathBuf> {
     let mut folders: Vec<PathBuf> = env::var_os(BIN).map(PathBuf::from).into_iter().collect();
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/usr/lib/postgresql");
+    let ours = ours().join("usr/lib/postgresql");
     for releases in [Path::new("/usr/lib/postgresql"), &ours] {
         let mut found: Vec<PathBuf> = fs::read_dir(releases)
             .map(|entries| entries.flatten().map(|it| it.path().join("bin")).collect())

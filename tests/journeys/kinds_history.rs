@@ -51,8 +51,8 @@ fn run(workspace: &Workspace, day: u32) {
 fn versions(workspace: &Workspace) -> Vec<String> {
     let day = |column: &str| {
         format!(
-            "CASE WHEN {column} IS NULL THEN '-' WHEN year({column}) = 1970 THEN 'E'
-             ELSE day({column})::TEXT END"
+            "CASE WHEN {column} IS NULL THEN '-' WHEN extract(year FROM {column}) = 1970 THEN 'E'
+             ELSE extract(day FROM {column})::TEXT END"
         )
     };
     let sql = format!(
@@ -86,7 +86,7 @@ fn worked_example(model: &str, expected: [&[&str]; 4]) {
 }
 
 #[test]
-fn the_worked_example_by_time() {
+pub(crate) fn the_worked_example_by_time() {
     worked_example(
         BY_TIME,
         [
@@ -99,7 +99,7 @@ fn the_worked_example_by_time() {
 }
 
 #[test]
-fn the_worked_example_by_column() {
+pub(crate) fn the_worked_example_by_column() {
     worked_example(
         BY_COLUMN,
         [
@@ -112,7 +112,7 @@ fn the_worked_example_by_column() {
 }
 
 #[test]
-fn a_row_that_did_not_change_has_one_version_however_often_it_is_seen() {
+pub(crate) fn a_row_that_did_not_change_has_one_version_however_often_it_is_seen() {
     for model in [BY_TIME, BY_COLUMN] {
         let workspace = with(model);
         source(&workspace, &[("1", "'a'", "1"), ("NULL", "'n'", "2")]);
@@ -125,7 +125,7 @@ fn a_row_that_did_not_change_has_one_version_however_often_it_is_seen() {
 }
 
 #[test]
-fn a_late_row_is_no_new_version_but_says_that_the_key_is_there() {
+pub(crate) fn a_late_row_is_no_new_version_but_says_that_the_key_is_there() {
     let workspace = with(BY_TIME);
     source(&workspace, &[("1", "'new'", "5")]);
     workspace.apply("prod", &january(7));
@@ -135,7 +135,7 @@ fn a_late_row_is_no_new_version_but_says_that_the_key_is_there() {
 }
 
 #[test]
-fn several_changes_in_one_batch_are_versions_one_after_the_other() {
+pub(crate) fn several_changes_in_one_batch_are_versions_one_after_the_other() {
     let workspace = with(BY_TIME);
     source(&workspace, &[("1", "'a'", "1")]);
     workspace.apply("prod", &january(3));
@@ -162,7 +162,7 @@ fn several_changes_in_one_batch_are_versions_one_after_the_other() {
 }
 
 #[test]
-fn two_rows_of_a_key_with_one_time_are_refused_and_nothing_changes() {
+pub(crate) fn two_rows_of_a_key_with_one_time_are_refused_and_nothing_changes() {
     let workspace = with(BY_TIME);
     source(&workspace, &[("1", "'a'", "1")]);
     workspace.apply("prod", &january(3));
@@ -181,7 +181,7 @@ fn two_rows_of_a_key_with_one_time_are_refused_and_nothing_changes() {
 }
 
 #[test]
-fn without_hard_deletes_a_key_that_goes_stays_open() {
+pub(crate) fn without_hard_deletes_a_key_that_goes_stays_open() {
     let model = BY_COLUMN.replace(", invalidate_hard_deletes true", "");
     let workspace = with(&model);
     source(&workspace, &[("1", "'a'", "1"), ("2", "'b'", "1")]);
@@ -192,7 +192,7 @@ fn without_hard_deletes_a_key_that_goes_stays_open() {
 }
 
 #[test]
-fn null_is_another_value_than_any_other_and_than_itself_it_is_not() {
+pub(crate) fn null_is_another_value_than_any_other_and_than_itself_it_is_not() {
     let workspace = with(BY_COLUMN);
     source(&workspace, &[("1", "NULL", "1"), ("2", "'b'", "1")]);
     workspace.apply("prod", &january(3));
@@ -207,7 +207,7 @@ fn null_is_another_value_than_any_other_and_than_itself_it_is_not() {
 }
 
 #[test]
-fn all_columns_count_with_a_star() {
+pub(crate) fn all_columns_count_with_a_star() {
     let workspace = with(&BY_COLUMN.replace("[name]", "*"));
     source(&workspace, &[("1", "'a'", "1")]);
     workspace.apply("prod", &january(3));
@@ -217,7 +217,7 @@ fn all_columns_count_with_a_star() {
 }
 
 #[test]
-fn a_column_may_say_when_instead_of_the_clock() {
+pub(crate) fn a_column_may_say_when_instead_of_the_clock() {
     let model = BY_COLUMN.replace("columns [name]", "columns [name], updated_at_name upd");
     let workspace = with(&model);
     source(&workspace, &[("1", "'a'", "1"), ("2", "'z'", "1")]);
@@ -234,7 +234,7 @@ fn a_column_may_say_when_instead_of_the_clock() {
 }
 
 #[test]
-fn first_versions_may_begin_when_they_were_seen() {
+pub(crate) fn first_versions_may_begin_when_they_were_seen() {
     let by_time = BY_TIME.replace(
         "updated_at_name upd",
         "updated_at_name upd, updated_at_as_valid_from true",
@@ -252,7 +252,7 @@ fn first_versions_may_begin_when_they_were_seen() {
 }
 
 #[test]
-fn a_row_without_a_time_is_there_from_the_beginning() {
+pub(crate) fn a_row_without_a_time_is_there_from_the_beginning() {
     let workspace = with(BY_TIME);
     source(&workspace, &[("1", "'a'", "NULL")]);
     workspace.apply("prod", &january(3));
@@ -264,7 +264,7 @@ fn a_row_without_a_time_is_there_from_the_beginning() {
 }
 
 #[test]
-fn names_and_type_of_the_times_are_the_models() {
+pub(crate) fn names_and_type_of_the_times_are_the_models() {
     let workspace = with(
         "MODEL (
   name db.h,
@@ -288,7 +288,7 @@ SELECT id, name, upd FROM raw.src
 }
 
 #[test]
-fn what_a_history_reads_may_be_filled_in_batches() {
+pub(crate) fn what_a_history_reads_may_be_filled_in_batches() {
     let workspace = Workspace::new(&[(
         "models/h.sql",
         "MODEL (

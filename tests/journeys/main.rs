@@ -14,6 +14,8 @@ mod bot_pull_request;
 mod bot_webhook;
 mod categorization;
 mod choices;
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod dialects;
 mod engine_paths;
 mod fake_github;
@@ -30,6 +32,8 @@ mod kinds_crash;
 mod kinds_history;
 mod lineage;
 mod pipeline;
+mod postgres;
+mod postgres_again;
 mod reference;
 mod rough_hands;
 mod scenario_p1;

@@ -34,7 +34,7 @@ fn add_z(workspace: &Workspace) {
 }
 
 #[test]
-fn the_first_plan_builds_everything() {
+pub(crate) fn the_first_plan_builds_everything() {
     let workspace = p1();
 
     let plan = workspace.apply("prod", NOW);
@@ -53,8 +53,8 @@ fn the_first_plan_builds_everything() {
     let all = serde_json::json!([["2024-01-01T00:00:00Z", "2024-01-10T00:00:00Z"]]);
     assert_eq!(plan.model("db.a")["backfill"], all);
     assert!(plan.table("db.a").starts_with("siding__db.db__a__"));
-    assert_eq!(workspace.rows("FROM db.v"), [["1"]]);
-    assert_eq!(workspace.rows("FROM db.s"), [["1", "b"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db.v"), [["1"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db.s"), [["1", "b"]]);
     assert!(
         workspace
             .objects("BASE TABLE")
@@ -64,7 +64,7 @@ fn the_first_plan_builds_everything() {
 }
 
 #[test]
-fn a_second_plan_finds_nothing_to_do() {
+pub(crate) fn a_second_plan_finds_nothing_to_do() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 
@@ -80,7 +80,7 @@ fn a_second_plan_finds_nothing_to_do() {
 }
 
 #[test]
-fn reformatting_builds_nothing() {
+pub(crate) fn reformatting_builds_nothing() {
     let workspace = p1();
     let prod = workspace.apply("prod", NOW);
 
@@ -107,7 +107,7 @@ fn reformatting_builds_nothing() {
 }
 
 #[test]
-fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
+pub(crate) fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
     let workspace = p1();
     let prod = workspace.apply("prod", NOW);
 
@@ -132,14 +132,14 @@ fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
     assert_eq!(dev.backfilled(), ["db.a", "db.s", "db.v"]);
     assert_eq!(workspace.rows("SELECT z FROM db__dev.s"), [["3"]]);
     assert_eq!(
-        workspace.rows("FROM db.s"),
+        workspace.rows("SELECT * FROM db.s"),
         [["1", "b"]],
         "production must not show the column yet"
     );
 }
 
 #[test]
-fn deploying_what_dev_built_executes_nothing() {
+pub(crate) fn deploying_what_dev_built_executes_nothing() {
     let workspace = p1();
     workspace.apply("prod", NOW);
     add_z(&workspace);
@@ -163,7 +163,7 @@ fn deploying_what_dev_built_executes_nothing() {
 }
 
 #[test]
-fn reverting_and_applying_again_reuses_every_table() {
+pub(crate) fn reverting_and_applying_again_reuses_every_table() {
     let workspace = p1();
     let first = workspace.apply("prod", NOW);
     add_z(&workspace);
@@ -173,17 +173,17 @@ fn reverting_and_applying_again_reuses_every_table() {
     let reverted = workspace.apply("prod", NOW);
     assert!(reverted.is_virtual_only());
     assert_eq!(reverted.table("db.a"), first.table("db.a"));
-    assert_eq!(workspace.rows("FROM db.s"), [["1", "b"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db.s"), [["1", "b"]]);
 
     add_z(&workspace);
     let again = workspace.apply("prod", NOW);
     assert!(again.is_virtual_only());
     assert_eq!(again.table("db.a"), second.table("db.a"));
-    assert_eq!(workspace.rows("FROM db.s"), [["1", "b", "3"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db.s"), [["1", "b", "3"]]);
 }
 
 #[test]
-fn a_changed_value_rebuilds_everything_below() {
+pub(crate) fn a_changed_value_rebuilds_everything_below() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 
@@ -205,12 +205,12 @@ fn a_changed_value_rebuilds_everything_below() {
         plan.model("db.a")["columns"]["changed"],
         serde_json::json!(["x"])
     );
-    assert_eq!(workspace.rows("FROM db__dev.v"), [["2"]]);
-    assert_eq!(workspace.rows("FROM db.v"), [["1"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db__dev.v"), [["2"]]);
+    assert_eq!(workspace.rows("SELECT * FROM db.v"), [["1"]]);
 }
 
 #[test]
-fn a_harmless_edit_does_not_hide_a_breaking_one_above_it() {
+pub(crate) fn a_harmless_edit_does_not_hide_a_breaking_one_above_it() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 

@@ -1,5 +1,7 @@
-//! A project in a temporary folder, driven with the real binary.
+//! A project in a temporary folder, driven with the real binary; its warehouse is DuckDB, or PostgreSQL for stories that
+//! are told [`on_postgres`].
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -10,9 +12,24 @@ use std::process::Stdio;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cluster::Database;
+use crate::postgres;
+
+thread_local! {
+    static ON_POSTGRES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells a story again with PostgreSQL as the warehouse. The state stays in its SQLite file.
+pub(crate) fn on_postgres(story: fn()) {
+    ON_POSTGRES.set(true);
+    story();
+}
+
 /// A folder with a project; gone when dropped.
 pub(crate) struct Workspace {
     folder: TempDir,
+    /// The warehouse if it is not DuckDB's file in the folder.
+    postgres: Option<Database>,
 }
 
 /// What a command printed and how it ended.
@@ -65,13 +82,21 @@ impl Workspace {
     pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            postgres: ON_POSTGRES.get().then(|| wait(Database::new())),
         }
     }
 
     /// A project with the usual configuration and these files.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let workspace = Self::empty();
-        workspace.write("config.yaml", CONFIG);
+        let config = match &workspace.postgres {
+            None => CONFIG.to_owned(),
+            Some(database) => {
+                let state = "    state_connection:\n      type: sqlite\n      database: state.db\n";
+                postgres::config(database, state)
+            }
+        };
+        workspace.write("config.yaml", &config);
         for (path, text) in files {
             workspace.write(path, text);
         }
@@ -175,6 +200,9 @@ impl Workspace {
     /// The rows of a query, each value as text, `NULL` for null.
     #[track_caller]
     pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        if let Some(database) = &self.postgres {
+            return wait(postgres::rows(database, sql));
+        }
         let connection = duckdb::Connection::open(self.database()).unwrap();
         rows(&connection, sql)
     }
@@ -182,7 +210,10 @@ impl Workspace {
     /// Runs statements in the warehouse by hand.
     #[track_caller]
     pub(crate) fn execute(&self, sql: &str) {
-        self.execute_in("wh.duckdb", sql);
+        match &self.postgres {
+            Some(database) => wait(database.execute(sql)),
+            None => self.execute_in("wh.duckdb", sql),
+        }
     }
 
     /// The same in a database with another name.
@@ -198,7 +229,7 @@ impl Workspace {
     pub(crate) fn objects(&self, kind: &str) -> Vec<String> {
         let sql = format!(
             "SELECT table_schema || '.' || table_name FROM information_schema.tables
-             WHERE table_type = '{kind}' ORDER BY 1"
+             WHERE table_type = '{kind}' AND table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
         );
         self.rows(&sql)
             .into_iter()
@@ -223,6 +254,11 @@ pub(crate) fn rows(connection: &duckdb::Connection, sql: &str) -> Vec<Vec<String
         result.push((0..columns).map(value).collect());
     }
     result
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,0 +1,66 @@
+//! Stories of other files told again with PostgreSQL as the warehouse: the same models, the same rows.
+
+use crate::workspace::on_postgres;
+
+/// Each story once more.
+macro_rules! again {
+    ($($file:ident: $($story:ident),+;)+) => {
+        $(mod $file {
+            $(#[test]
+            fn $story() {
+                super::on_postgres(crate::$file::$story);
+            })+
+        })+
+    };
+}
+
+again! {
+    kills:
+        a_plan_that_is_killed_at_any_moment_is_completed_by_the_next,
+        a_run_finishes_a_switch_that_was_recorded_but_not_done;
+    kinds:
+        rows_of_one_key_replace_each_other_in_order_of_time,
+        day_by_day_and_in_batches_give_the_same_rows,
+        a_key_that_is_not_unique_in_a_batch_is_one_clear_message,
+        a_key_column_that_the_query_lacks_is_one_clear_message,
+        matched_rows_become_what_the_model_says,
+        a_merge_filter_is_part_of_the_match,
+        lookback_reads_the_days_before_again,
+        a_batch_replaces_the_partitions_that_it_has_rows_of,
+        unmanaged_rows_are_added_and_never_twice,
+        a_start_that_is_moved_back_does_not_write_old_rows_over_new_ones,
+        a_materialized_view_holds_the_rows_of_its_last_run,
+        a_blocking_audit_leaves_no_bad_row_whatever_the_kind,
+        a_model_that_reads_itself_is_filled_one_interval_after_the_other,
+        a_day_that_comes_before_the_others_makes_all_behind_it_anew,
+        a_model_that_reads_itself_says_its_columns,
+        a_view_cannot_read_itself;
+    kinds_crash:
+        a_batch_that_was_committed_and_not_recorded_is_recorded_and_not_written_again,
+        a_table_of_which_nothing_is_recorded_is_written_anew,
+        kills_at_random_moments_double_nothing_and_lose_nothing;
+    kinds_history:
+        the_worked_example_by_time,
+        the_worked_example_by_column,
+        a_row_that_did_not_change_has_one_version_however_often_it_is_seen,
+        a_late_row_is_no_new_version_but_says_that_the_key_is_there,
+        several_changes_in_one_batch_are_versions_one_after_the_other,
+        two_rows_of_a_key_with_one_time_are_refused_and_nothing_changes,
+        without_hard_deletes_a_key_that_goes_stays_open,
+        null_is_another_value_than_any_other_and_than_itself_it_is_not,
+        all_columns_count_with_a_star,
+        a_column_may_say_when_instead_of_the_clock,
+        first_versions_may_begin_when_they_were_seen,
+        a_row_without_a_time_is_there_from_the_beginning,
+        names_and_type_of_the_times_are_the_models,
+        what_a_history_reads_may_be_filled_in_batches;
+    scenario_p1:
+        the_first_plan_builds_everything,
+        a_second_plan_finds_nothing_to_do,
+        reformatting_builds_nothing,
+        a_new_column_rebuilds_its_model_and_who_selects_everything,
+        deploying_what_dev_built_executes_nothing,
+        reverting_and_applying_again_reuses_every_table,
+        a_changed_value_rebuilds_everything_below,
+        a_harmless_edit_does_not_hide_a_breaking_one_above_it;
+}
