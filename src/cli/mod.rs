@@ -1,5 +1,6 @@
 //! The command line: parse, act, show. One file per subcommand.
 
+mod control;
 mod diagnostics;
 mod environments;
 mod info;
@@ -16,6 +17,7 @@ mod prompt;
 mod render;
 mod rollback;
 mod run;
+mod run_text;
 mod serve;
 mod settings;
 
@@ -31,7 +33,9 @@ use settings::Settings;
 /// Change a data warehouse as safely as code
 #[derive(Debug, Parser)]
 #[command(name = "siding", version, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 failed or the answer is no, 2 wrong usage.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 failed or the answer is no, 2 wrong usage, 130 and 143 stopped by a signal."
+)]
 struct Cli {
     #[command(flatten)]
     settings: Settings,
@@ -62,6 +66,8 @@ enum Ending {
     Fine,
     /// It failed, or the answer is no.
     Failed,
+    /// It ended early, with this code.
+    Code(u8),
 }
 
 /// Something was asked in a way that makes no sense: exit code 2.
@@ -90,6 +96,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
+        Ok(Ending::Code(code)) => ExitCode::from(code),
         Err(error) => {
             let usage = error.downcast_ref::<Usage>().is_some() || crate::ops::is_usage(&error);
             match error.downcast_ref::<crate::ops::OpenError>() {

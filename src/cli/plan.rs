@@ -2,6 +2,7 @@
 
 use crate::cli::Ending;
 use crate::cli::Usage;
+use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
 use crate::cli::plan_text;
 use crate::cli::plan_text::Show;
@@ -19,6 +20,7 @@ use crate::environment::EnvironmentName;
 use crate::model::ModelName;
 use crate::model::Moment;
 use crate::ops;
+use crate::ops::ApplyError;
 use crate::ops::OpenError;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
@@ -152,17 +154,27 @@ pub(super) async fn run(
         }
     }
     let engine = session.engine().await?;
+    let interrupts = Interrupts::watch(printer);
+    let command = format!("siding plan {}", request.environment);
+    let control = interrupts.control(&command, session.config());
     let display = Display::new(printer);
     let applied = ops::apply(
         &planned,
         engine.as_ref(),
         session.state(),
         now_or(args, now),
+        &control,
         &|progress| display.show(&progress),
     )
     .await;
     drop(display);
-    let applied = applied?;
+    let applied = match applied {
+        Err(stopped @ ApplyError::Stopped { .. }) => {
+            printer.note(&stopped.to_string());
+            return Ok(interrupts.ending());
+        }
+        applied => applied?,
+    };
     if printer.format == Format::Text {
         let done = printer.paint().tone(Tone::Good, "Done.");
         let models = match applied.executed.len() {

@@ -12,8 +12,11 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
 use crate::environment::view_name;
+use crate::ops::promote::Promotion;
+use crate::ops::promote::promote;
 use crate::plan::ViewSwitch;
-use crate::scheduler;
+use crate::scheduler::Control;
+use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
 use crate::scheduler::Switched;
 use crate::sql::TableName;
@@ -32,7 +35,20 @@ pub struct RolledBack {
     pub switched: Switched,
 }
 
-/// Points `name`'s views at what plan `to` had promoted; without `to`, at what was there before the current plan.
+/// What to roll back.
+#[derive(Clone, Copy, Debug)]
+pub struct RollbackRequest<'a> {
+    /// Which environment.
+    pub environment: &'a EnvironmentName,
+    /// The plan to go back to, or the start of its id; `None` means the one before the current.
+    pub to: Option<&'a str>,
+    /// Who asks.
+    pub actor: &'a str,
+    /// "Now".
+    pub now: DateTime<Utc>,
+}
+
+/// Points the environment's views at what an earlier plan had promoted.
 ///
 /// # Errors
 /// When there is no earlier promotion, when one of its tables is gone, or when somebody else changes the
@@ -40,12 +56,29 @@ pub struct RolledBack {
 pub async fn rollback(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    name: &EnvironmentName,
-    to: Option<&str>,
-    actor: &str,
-    now: DateTime<Utc>,
+    request: &RollbackRequest<'_>,
+    control: &Control,
     report: Reporter<'_>,
 ) -> anyhow::Result<RolledBack> {
+    let keeper = Keeper::start(state, control);
+    let result = rollback_held(engine, state, request, control, report).await;
+    keeper.finish(state, control).await;
+    result
+}
+
+async fn rollback_held(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    request: &RollbackRequest<'_>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<RolledBack> {
+    let RollbackRequest {
+        environment: name,
+        to,
+        actor,
+        now,
+    } = *request;
     let current = state
         .environment(name)
         .await
@@ -101,15 +134,14 @@ pub async fn rollback(
         finalized_at: None,
         expires_at: current.expires_at,
     };
-    state
-        .promote(&record, Some(&current.plan_id))
+    let promotion = Promotion {
+        record: &record,
+        expected: Some(&current.plan_id),
+        views: &views,
+    };
+    let switched = promote(&promotion, engine, state, now, control, report)
         .await
-        .context("recording the rollback")?;
-    let switched = scheduler::switch(engine, &views, report).await?;
-    state
-        .finalize(name, &record.plan_id, now)
-        .await
-        .context("recording that the views are switched")?;
+        .context("rolling back")?;
     Ok(RolledBack {
         from: current.plan_id,
         to: wanted.plan_id.clone(),

@@ -14,6 +14,7 @@ mod missing;
 mod properties;
 mod summary;
 mod types;
+mod units;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -27,6 +28,8 @@ pub use job::*;
 pub use missing::RunRange;
 pub use missing::due;
 pub use summary::*;
+pub use units::interval_unit;
+pub use units::units_in;
 
 use crate::environment::Environment;
 use crate::model::ModelName;

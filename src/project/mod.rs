@@ -46,6 +46,7 @@ pub use config::PlanConfig;
 pub use config::PostgresConnection;
 pub use config::Secret;
 pub use config::SslMode;
+pub use config::RunConfig;
 pub use config::User;
 pub use files::FileTree;
 pub use place::place_of_name;

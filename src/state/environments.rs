@@ -11,6 +11,7 @@ use crate::environment::PromotedSnapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::sql::TableName;
+use crate::state::Lease;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::Connection;
@@ -19,6 +20,7 @@ use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::instant;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
+use crate::state::leases;
 use crate::state::promotions;
 use crate::state::snapshots;
 
@@ -141,7 +143,24 @@ impl StateStore {
         environment: &Environment,
         expected_previous_plan_id: Option<&str>,
     ) -> Result<(), PromoteError> {
+        self.promote_under(None, environment, expected_previous_plan_id)
+            .await
+    }
+
+    /// As [`StateStore::promote`], if `lease` on the environment is still ours.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Overtaken`].
+    pub async fn promote_under(
+        &self,
+        lease: Option<&Lease>,
+        environment: &Environment,
+        expected_previous_plan_id: Option<&str>,
+    ) -> Result<(), PromoteError> {
         let mut transaction = self.write().await?;
+        if let Some(lease) = lease {
+            leases::check(&mut transaction, lease).await?;
+        }
         let current: Option<EnvironmentRow> =
             query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(environment.name.as_str())
@@ -227,6 +246,19 @@ impl StateStore {
         .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Which plan made the environment as it is, and whether its views are switched; `None` if there is none.
+    pub async fn standing(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Option<(String, bool)>, StateError> {
+        let sql = "SELECT plan_id, finalized_at FROM siding_environments WHERE name = $1";
+        let row: Option<(String, Option<i64>)> = query(sql)
+            .bind(name.as_str())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        Ok(row.map(|(plan_id, finalized_at)| (plan_id, finalized_at.is_some())))
     }
 
     /// Records that the views of this plan may no longer be there; until they are switched again, or the environment

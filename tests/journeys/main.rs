@@ -28,10 +28,16 @@ mod kills;
 mod kinds;
 mod kinds_crash;
 mod kinds_history;
+#[cfg(target_os = "linux")]
+mod leases;
 mod lineage;
 mod pipeline;
+#[cfg(unix)]
+mod processes;
 mod reference;
 mod rough_hands;
+#[cfg(unix)]
+mod running;
 mod scenario_p1;
 mod whole_path;
 mod workspace;

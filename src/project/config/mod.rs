@@ -2,6 +2,7 @@
 
 mod jinja;
 mod postgres;
+mod lifecycle;
 mod read;
 mod reader;
 mod sections;
@@ -15,6 +16,7 @@ use crate::sql::Dialect;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
 pub use postgres::SslMode;
+pub use lifecycle::RunConfig;
 pub use read::CONFIG_FILES;
 pub(super) use read::find;
 pub(super) use read::read;
@@ -39,6 +41,8 @@ pub struct Config {
     pub variables: BTreeMap<String, Variable>,
     /// How plans behave.
     pub plan: PlanConfig,
+    /// How work is carried out.
+    pub run: RunConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
     pub snapshot_ttl: String,
     /// How long an environment that nobody plans is kept; `None` means for ever.
@@ -68,6 +72,7 @@ impl Default for Config {
             model_defaults: ModelDefaults::default(),
             variables: BTreeMap::new(),
             plan: PlanConfig::default(),
+            run: RunConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),
             pinned_environments: BTreeSet::new(),

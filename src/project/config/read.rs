@@ -9,6 +9,7 @@ use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::config::Config;
 use crate::project::config::jinja;
+use crate::project::config::lifecycle;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::config::reader::not_supported;
@@ -29,7 +30,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -47,9 +48,10 @@ const KNOWN: [&str; 17] = [
     "time_column_format",
     "ignore_patterns",
     "environment_suffix_target",
+    "run",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 33] = [
+const UNSUPPORTED: [(&str, Unsupported); 32] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
@@ -74,7 +76,6 @@ const UNSUPPORTED: [(&str, Unsupported); 33] = [
     ("disable_anonymized_analytics", Unsupported::Harmless),
     ("username", Unsupported::Harmless),
     ("notification_targets", Unsupported::Harmless),
-    ("run", Unsupported::Harmless),
     ("format", Unsupported::Harmless),
     ("linter", Unsupported::Harmless),
     ("janitor", Unsupported::Harmless),
@@ -231,6 +232,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         model_defaults,
         variables,
         plan: sections::plan(reader, root),
+        run: lifecycle::run(reader, root),
         snapshot_ttl,
         environment_ttl,
         pinned_environments: pinned.into_iter().map(|(name, _)| name).collect(),
