@@ -1,6 +1,7 @@
 //! The command line: parse, act, show. One file per subcommand.
 
 mod control;
+mod destroy;
 mod diagnostics;
 mod environments;
 mod info;
@@ -54,6 +55,7 @@ enum Command {
     Rollback(rollback::Args),
     Invalidate(invalidate::Args),
     Janitor(janitor::Args),
+    Destroy(destroy::Args),
     Info(info::Args),
     Serve(Box<serve::Args>),
     Job(job::Args),
@@ -124,6 +126,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
         Command::Rollback(args) => rollback::run(settings, &args, printer).await,
         Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,
         Command::Janitor(args) => janitor::run(settings, &args, printer).await,
+        Command::Destroy(args) => destroy::run(settings, &args, printer).await,
         Command::Info(args) => info::run(settings, &args, printer).await,
         Command::Serve(args) => serve::run(settings, *args, printer).await,
         Command::Job(args) => job::run(settings, &args, printer).await,

@@ -13,6 +13,8 @@ use crate::environment::view_name;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::ledger::Why;
+use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::PromotionError;
 use crate::ops::promote::promote;
@@ -34,6 +36,8 @@ use crate::scheduler::turns;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::sql::TableName;
+use crate::state::LedgerEntry;
+use crate::state::LedgerKind;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
 use crate::state::PromoteError;
@@ -167,7 +171,11 @@ async fn apply_held(
         entries: &entries,
         execution_time: plan.execution_time,
     };
-    prepare_tables(&plan.work, &plan.draft.snapshots, engine, state, now).await?;
+    let why = Why {
+        environment: &plan.promoted.name,
+        reason: format!("plan {}", plan.id),
+    };
+    prepare_tables(&plan.work, &plan.draft.snapshots, engine, state, &why, now).await?;
     let filling = Filling {
         engine,
         state,
@@ -347,6 +355,7 @@ pub(super) async fn prepare_tables(
     snapshots: &BTreeMap<ModelName, Snapshot>,
     engine: &dyn EngineAdapter,
     state: &StateStore,
+    why: &Why<'_>,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let mut objects = Vec::new();
@@ -368,6 +377,17 @@ pub(super) async fn prepare_tables(
     if objects.is_empty() {
         return Ok(());
     }
+    let entries = objects.iter().map(|object| LedgerEntry {
+        table: object.table.clone(),
+        kind: match object.kind {
+            PhysicalObjectKind::Table => LedgerKind::Table,
+            PhysicalObjectKind::View => LedgerKind::View,
+        },
+        model: Some(object.name.clone()),
+        environment: why.environment.to_string(),
+        reason: why.reason.clone(),
+    });
+    write_down(engine, state, entries.collect(), why, now).await?;
     state
         .record_objects(&objects, now)
         .await

@@ -362,7 +362,15 @@ impl Job<'_> {
         let session = Session::open_config(&options).await?;
         let engine = open_warehouse(&session).await?;
         let name = EnvironmentName::from(name.to_owned());
-        let views = ops::drop_environment(engine.as_ref(), session.state(), &name).await?;
+        let views = ops::drop_environment(
+            engine.as_ref(),
+            session.state(),
+            &name,
+            self.now,
+            self.control,
+            &|_| {},
+        )
+        .await?;
         Ok(JobAnswer::Cleaned {
             views: views.iter().map(crate::sql::TableName::plain).collect(),
         })

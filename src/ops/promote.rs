@@ -1,5 +1,8 @@
 //! The record of an environment and its views, changed by one process at a time.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use chrono::DateTime;
 use chrono::Utc;
@@ -8,13 +11,19 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::view_name;
+use crate::model::ModelName;
+use crate::ops::ledger::Why;
+use crate::ops::ledger::write_down;
 use crate::plan::ViewSwitch;
 use crate::scheduler;
 use crate::scheduler::Control;
 use crate::scheduler::Reporter;
 use crate::scheduler::Switched;
 use crate::scheduler::hold;
+use crate::sql::TableName;
 use crate::state::Lease;
+use crate::state::LedgerEntry;
+use crate::state::LedgerKind;
 use crate::state::PromoteError;
 use crate::state::StateStore;
 use crate::state::Subject;
@@ -57,11 +66,42 @@ pub(super) async fn promote(
     if control.stop.is_asked() {
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }
+    write_down_views(engine, state, promotion, now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
     let switched = scheduler::switch(engine, promotion.views, report).await?;
+    let gone = state.mark_gone(&promotion.views.drop, now).await;
+    gone.context("recording that views are gone")?;
     finish(state, record, &lease, now).await?;
     Ok(switched)
+}
+
+/// Writes down the views that a switch makes, and the schemas that it makes for them.
+async fn write_down_views(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    promotion: &Promotion<'_>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let record = promotion.record;
+    let models: BTreeMap<TableName, &ModelName> = record
+        .snapshots
+        .iter()
+        .filter(|entry| entry.view)
+        .map(|entry| (view_name(&entry.id.name, &record.name), &entry.id.name))
+        .collect();
+    let why = Why {
+        environment: &record.name,
+        reason: format!("plan {}", record.plan_id),
+    };
+    let views = promotion.views.create.iter().map(|(view, _)| LedgerEntry {
+        table: view.clone(),
+        kind: LedgerKind::EnvironmentView,
+        model: models.get(view).map(|name| (*name).clone()),
+        environment: record.name.to_string(),
+        reason: why.reason.clone(),
+    });
+    write_down(engine, state, views.collect(), &why, now).await
 }
 
 /// Takes an environment's record and views for this process; waits for whoever has them.
@@ -86,29 +126,37 @@ pub(super) async fn finish_switch(
     now: DateTime<Utc>,
     report: Reporter<'_>,
 ) -> anyhow::Result<()> {
-    let mut views = ViewSwitch::default();
+    let mut create = BTreeMap::new();
     for entry in environment.snapshots.iter().filter(|entry| entry.view) {
         let table = entry
             .table
             .clone()
             .context("a view in the record has no table")?;
-        views
-            .create
-            .push((view_name(&entry.id.name, &environment.name), table));
+        create.insert(view_name(&entry.id.name, &environment.name), table);
     }
+    let mut drop: BTreeSet<TableName> = state
+        .ledger_views(environment.name.as_str())
+        .await
+        .context("reading the ledger")?
+        .into_iter()
+        .collect();
     for promotion in state
         .history(&environment.name)
         .await
         .context("reading the history")?
     {
-        for entry in promotion.snapshots.iter().filter(|entry| entry.view) {
-            let view = view_name(&entry.id.name, &environment.name);
-            if !views.create.iter().any(|(kept, _)| *kept == view) && !views.drop.contains(&view) {
-                views.drop.push(view);
-            }
-        }
+        let shown = promotion.snapshots.iter().filter(|entry| entry.view);
+        drop.extend(shown.map(|entry| view_name(&entry.id.name, &environment.name)));
     }
+    drop.retain(|view| !create.contains_key(view));
+    let views = ViewSwitch {
+        create: create.into_iter().collect(),
+        drop: drop.into_iter().collect(),
+        unchanged: 0,
+    };
     scheduler::switch(engine, &views, report).await?;
+    let gone = state.mark_gone(&views.drop, now).await;
+    gone.context("recording that views are gone")?;
     finish(state, environment, lease, now).await
 }
 

@@ -18,6 +18,7 @@ use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
+use crate::ops::ledger::Why;
 use crate::ops::plan::snapshots_of;
 use crate::ops::promote::finish_switch;
 use crate::ops::promote::hold_environment;
@@ -117,7 +118,11 @@ async fn run_held(
             entries: &entries,
             execution_time: now,
         };
-        prepare_tables(&due.work, &due.snapshots, engine, state, now).await?;
+        let why = Why {
+            environment: &environment.name,
+            reason: format!("run at {}", now.format("%Y-%m-%dT%H:%M:%SZ")),
+        };
+        prepare_tables(&due.work, &due.snapshots, engine, state, &why, now).await?;
         let filling = Filling {
             engine,
             state,

@@ -248,7 +248,7 @@ mod tests {
             assert!(matches!(error, StateError::Overtaken { .. }), "{error}");
             assert!(store.paces(&[key().0]).await.unwrap().is_empty());
             assert!(store.intervals(&[key()]).await.unwrap()[&key()].is_empty());
-    
+
             let recorded = batch(0, 10);
             for _ in 0..2 {
                 store
@@ -265,7 +265,8 @@ mod tests {
                 took: Duration::from_millis(4),
             };
             assert_eq!(paces[&key().0], [expected]);
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -281,6 +282,7 @@ mod tests {
             assert_eq!(store.forget_old_batches().await.unwrap(), 30);
             assert_eq!(store.paces(&[key().0]).await.unwrap()[&key().0].len(), 100);
             assert_eq!(store.intervals(&[key()]).await.unwrap()[&key()], [(0, 130)]);
-        }).await;
+        })
+        .await;
     }
 }

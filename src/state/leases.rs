@@ -206,16 +206,12 @@ impl StateStore {
 }
 
 /// Fails when somebody has taken `lease` over; nobody can until the transaction ends.
-pub(super) async fn check(
-    connection: &mut Connection,
-    lease: &Lease,
-) -> Result<(), StateError> {
-    let kept =
-        query("UPDATE siding_leases SET fence = fence WHERE subject = $1 AND fence = $2")
-            .bind(&lease.subject.0)
-            .bind(lease.fence)
-            .execute(&mut *connection)
-            .await?;
+pub(super) async fn check(connection: &mut Connection, lease: &Lease) -> Result<(), StateError> {
+    let kept = query("UPDATE siding_leases SET fence = fence WHERE subject = $1 AND fence = $2")
+        .bind(&lease.subject.0)
+        .bind(lease.fence)
+        .execute(&mut *connection)
+        .await?;
     if kept == 1 {
         return Ok(());
     }
@@ -324,7 +320,8 @@ mod tests {
             );
             store.release(&lease).await.unwrap();
             given(&store, "bob", 999).await;
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -334,7 +331,8 @@ mod tests {
             store.renew(&holder("ada"), at(5_000)).await.unwrap();
             held(&store, "bob", 4_999).await;
             given(&store, "bob", 5_000).await;
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -351,7 +349,8 @@ mod tests {
             store.renew(&holder("ada"), at(9_000)).await.unwrap();
             store.check_lease(&current).await.unwrap();
             assert_eq!(held(&store, "ada", 2_500).await.until, at(3_000));
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -365,7 +364,8 @@ mod tests {
                 store.release(&lease).await.unwrap();
                 store.check_lease(&lease).await.unwrap_err();
             }
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -382,7 +382,8 @@ mod tests {
             held(&store, "bob", 2).await;
             store.release(&lease).await.unwrap();
             given(&store, "bob", 2).await;
-        }).await;
+        })
+        .await;
     }
 
     #[cfg(target_os = "linux")]
@@ -391,32 +392,31 @@ mod tests {
         samples::on_both(async |store| {
             given(&store, "ada", 0).await;
             let began_otherwise = format!("{}1", this_process());
-            query("UPDATE siding_leases SET process = $1")
-                .bind(began_otherwise)
-                .execute(&store.pool)
-                .await
-                .unwrap();
+            let sql = format!("UPDATE siding_leases SET process = '{began_otherwise}'");
+            store.tamper(&sql).await;
             given(&store, "bob", 1).await;
-        }).await;
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn of_many_that_ask_at_once_exactly_one_gets_it() {
         samples::twins_on_both(async |stores| {
-        let tasks: Vec<_> = (0..16)
-            .map(|n: usize| {
-                let store = stores[n % 2].clone();
-                tokio::spawn(async move {
-                    let claim = store
-                        .claim(&table(), &holder(&format!("h{n}")), second(), at(0))
-                        .await;
-                    matches!(claim.unwrap(), Claim::Given(_))
+            let tasks: Vec<_> = (0..16)
+                .map(|n: usize| {
+                    let store = stores[n % 2].clone();
+                    tokio::spawn(async move {
+                        let claim = store
+                            .claim(&table(), &holder(&format!("h{n}")), second(), at(0))
+                            .await;
+                        matches!(claim.unwrap(), Claim::Given(_))
+                    })
                 })
-            })
-            .collect();
-        let given = futures::future::join_all(tasks).await;
-        let given = given.into_iter().filter(|given| *given.as_ref().unwrap());
-        assert_eq!(given.count(), 1);
-        }).await;
+                .collect();
+            let given = futures::future::join_all(tasks).await;
+            let given = given.into_iter().filter(|given| *given.as_ref().unwrap());
+            assert_eq!(given.count(), 1);
+        })
+        .await;
     }
 }

@@ -11,14 +11,15 @@
 //! `INTEGER PRIMARY KEY AUTOINCREMENT`; PostgreSQL gets its own words for that, see [`migrations`]. Truth values are
 //! written `TRUE` and `FALSE`. It ends with `UPDATE siding_state SET version = …`, its own number. The tests run on both.
 
-mod database;
 mod batches;
+mod database;
 mod environments;
 mod error;
 mod intervals;
 mod keys;
-mod migrations;
 mod leases;
+mod ledger;
+mod migrations;
 mod objects;
 mod open_plans;
 mod process;
@@ -49,6 +50,9 @@ pub use leases::HeldBy;
 pub use leases::Holder;
 pub use leases::Lease;
 pub use leases::Subject;
+pub use ledger::LedgerEntry;
+pub use ledger::LedgerKind;
+pub use ledger::LedgerRecord;
 pub use objects::PhysicalObject;
 pub use objects::PhysicalObjectKind;
 pub use open_plans::OpenPlan;

@@ -156,6 +156,7 @@ mod tests {
             assert_eq!(store.open_plans(at(2_000)).await.unwrap(), open);
             store.release_all(&holder).await.unwrap();
             assert_eq!(store.open_plans(at(2_000)).await.unwrap(), []);
-        }).await;
+        })
+        .await;
     }
 }

@@ -1,8 +1,8 @@
 //! `config.yaml` as checked: gateways, defaults, variables, the bot's policy.
 
 mod jinja;
-mod postgres;
 mod lifecycle;
+mod postgres;
 mod read;
 mod reader;
 mod sections;
@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
+pub use lifecycle::RunConfig;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
 pub use postgres::SslMode;
-pub use lifecycle::RunConfig;
 pub use read::CONFIG_FILES;
 pub(super) use read::find;
 pub(super) use read::read;

@@ -62,4 +62,9 @@ CREATE TABLE siding_ledger (
 
 CREATE INDEX siding_ledger_environment ON siding_ledger (environment);
 
+INSERT INTO siding_ledger (
+    table_catalog, table_schema, table_name, kind, model, environment, reason, recorded_at, dropped_at)
+SELECT table_catalog, table_schema, table_name, kind, name, '', 'an earlier release', created_at, dropped_at
+FROM siding_objects;
+
 UPDATE siding_state SET version = 4;
