@@ -10,6 +10,7 @@ use crate::cli::printer::Printer;
 use crate::cli::settings::now;
 use crate::cli::settings::user;
 use crate::project::Config;
+use crate::scheduler::Around;
 use crate::scheduler::Control;
 use crate::scheduler::Retries;
 use crate::scheduler::Stop;
@@ -63,6 +64,11 @@ pub(super) fn control(command: &str, config: Option<&Config>) -> Control {
         control.retries = Retries {
             most: run.retries,
             delay: run.retry_delay,
+        };
+        control.around = Around {
+            before: config.before_all.clone(),
+            after: config.after_all.clone(),
+            dialect: config.model_defaults.dialect,
         };
         control.longest_wait = run.longest_wait;
         control.grace = run.stop_grace;

@@ -1,5 +1,6 @@
 //! The command line: parse, act, show. One file per subcommand.
 
+mod check_intervals;
 mod control;
 mod destroy;
 mod diagnostics;
@@ -21,6 +22,7 @@ mod run;
 mod run_text;
 mod serve;
 mod settings;
+mod table_name;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,10 @@ enum Command {
     Lineage(lineage::Args),
     Environments(environments::Args),
     Rollback(rollback::Args),
+    #[command(name = "check_intervals")]
+    CheckIntervals(check_intervals::Args),
+    #[command(name = "table_name")]
+    TableName(table_name::Args),
     Invalidate(invalidate::Args),
     Janitor(janitor::Args),
     Destroy(destroy::Args),
@@ -124,6 +130,8 @@ async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
         Command::Lineage(args) => lineage::run(settings, &args, printer),
         Command::Environments(args) => environments::run(settings, &args, printer).await,
         Command::Rollback(args) => rollback::run(settings, &args, printer).await,
+        Command::CheckIntervals(args) => check_intervals::run(settings, &args, printer).await,
+        Command::TableName(args) => table_name::run(settings, &args, printer).await,
         Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,
         Command::Janitor(args) => janitor::run(settings, &args, printer).await,
         Command::Destroy(args) => destroy::run(settings, &args, printer).await,

@@ -25,7 +25,9 @@ use crate::ops::OpenError;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
 use crate::ops::Session;
+use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
+use crate::plan::Prices;
 use crate::plan::SUMMARY_VERSION;
 use crate::snapshot::ChangeCategory;
 
@@ -111,7 +113,7 @@ pub(super) async fn run(
         actor: user(),
         environment,
     };
-    let planned = ops::plan(
+    let mut planned = ops::plan(
         session.models(),
         session.candidates().clone(),
         session.state(),
@@ -119,6 +121,9 @@ pub(super) async fn run(
         session.warnings().to_vec(),
     )
     .await?;
+    if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
+        planned.summary.estimate = Some(estimate(&planned, &session).await?);
+    }
     let diff = !(args.no_diff || config.plan.no_diff);
     show(&planned, diff, printer)?;
     if planned.errors().next().is_some() {
@@ -190,6 +195,23 @@ pub(super) async fn run(
     Ok(Ending::Fine)
 }
 
+/// What applying takes. The warehouse is asked only where there is one already, and nobody else has it.
+async fn estimate(planned: &Planned, session: &Session) -> anyhow::Result<PlanEstimate> {
+    let configured = &session.config().estimates;
+    let prices = &Prices {
+        per_second: configured.price_per_second,
+        per_gigabyte: configured.price_per_gigabyte,
+        currency: configured.currency.clone(),
+    };
+    let (state, is_there) = (session.state(), planned.current.prod.is_some());
+    let engine = if is_there {
+        session.engine().await.ok()
+    } else {
+        None
+    };
+    ops::estimate(planned, state, engine.as_deref(), prices).await
+}
+
 /// A project that cannot be opened: programs get the diagnostics in a plan without models.
 fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Result<Ending> {
     let Some(open) = error
@@ -209,6 +231,7 @@ fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Resu
         plan_id: String::new(),
         virtual_update_only: false,
         models: Vec::new(),
+        estimate: None,
         diagnostics: open.diagnostics.clone(),
     })?;
     Ok(Ending::Failed)

@@ -12,6 +12,7 @@ use crate::cli::settings::Settings;
 use crate::cli::settings::execution_time;
 use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
+use crate::model::Selector;
 use crate::ops;
 use crate::ops::OnChange;
 use crate::ops::RunReport;
@@ -40,8 +41,8 @@ pub(super) struct Args {
     #[arg(long)]
     ignore_cron: bool,
     /// Fill only these models and what they read: names, `sales.*`, `tag:nightly`; may be repeated
-    #[arg(short = 'm', long = "select-model", value_name = "MODEL")]
-    select_models: Vec<String>,
+    #[arg(short = 'm', long = "select-model", value_name = "SELECTOR", value_parser = Selector::parse)]
+    select_models: Vec<Selector>,
     /// With --select-model: leave out what the selected models read
     #[arg(long, requires = "select_models")]
     no_auto_upstream: bool,
@@ -77,7 +78,7 @@ pub(super) async fn run(
             .unwrap_or_else(|| session.default_environment()),
         range,
         selection: Selection {
-            patterns: args.select_models.clone(),
+            selectors: args.select_models.clone(),
             with_upstream: !args.no_auto_upstream,
         },
         on_change: match args.exit_on_env_update {

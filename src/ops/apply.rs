@@ -160,6 +160,29 @@ async fn apply_held(
         .await
         .context("storing the snapshots")?;
 
+    let name = &plan.promoted.name;
+    control
+        .around
+        .before(engine, name, plan.execution_time)
+        .await?;
+    let applied = carry_out(planned, engine, state, now, (control, keeper), report).await;
+    let after = control.around.after(engine, name, plan.execution_time);
+    let ended = after.await;
+    let applied = applied?;
+    ended?;
+    Ok(applied)
+}
+
+/// Fills, audits, records and switches; the snapshots are stored.
+async fn carry_out(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    (control, keeper): (&Control, &Keeper),
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
+    let plan = &planned.plan;
     let entries: BTreeMap<ModelName, PromotedSnapshot> = plan
         .promoted
         .snapshots

@@ -37,6 +37,7 @@ use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::turns;
+use crate::snapshot::Interval;
 use crate::snapshot::Snapshot;
 use crate::state::StateStore;
 
@@ -139,7 +140,14 @@ async fn run_held(
             turns: turns(engine),
             report,
         };
+        let around = &control.around;
+        if !due.work.is_empty() {
+            around.before(engine, &environment.name, now).await?;
+        }
         let outcome = scheduler::fill(&filling, &due.work).await;
+        if !due.work.is_empty() {
+            around.after(engine, &environment.name, now).await?;
+        }
         let changed = outcome.cut_short == Some(CutShort::EnvironmentChanged);
         if changed && request.on_change == OnChange::Restart {
             report(Progress::Restarted);
@@ -188,6 +196,56 @@ async fn ready(
     let now = request.range.execution_time;
     finish_switch(engine, state, &environment, &lease, now, report).await?;
     Ok((read().await?, true))
+}
+
+/// How complete each model of an environment is.
+#[derive(Clone, Debug)]
+pub struct Completeness {
+    /// What is due and not filled, by model, parents first.
+    pub missing: Vec<(ModelName, Vec<Interval>)>,
+    /// The other models, sorted.
+    pub complete: Vec<ModelName>,
+}
+
+/// What a run would fill. Changes nothing, and asks the state only.
+///
+/// # Errors
+/// When there is no such environment, or the state does not answer.
+pub async fn check_intervals(
+    state: &StateStore,
+    request: &RunRequest,
+) -> anyhow::Result<Completeness> {
+    let name = &request.environment;
+    let environment = state
+        .environment(name)
+        .await
+        .context("reading the environment")?;
+    let environment = environment.with_context(|| {
+        format!("there is no environment `{name}`; `siding plan {name}` makes it")
+    })?;
+    let models = snapshots_of(state, Some(&environment)).await?;
+    let models: BTreeMap<ModelName, Arc<Model>> = models
+        .into_iter()
+        .map(|(name, snapshot)| (name, snapshot.model))
+        .collect();
+    let selected = request.selection.among(&models)?;
+    let due = find_due(state, &environment, request).await?;
+    let missing: Vec<_> = due
+        .work
+        .into_iter()
+        .map(|work| (work.name, work.ranges))
+        .collect();
+    let is_missing: BTreeSet<&ModelName> = missing.iter().map(|(name, _)| name).collect();
+    let complete = models
+        .iter()
+        .filter(|(_, model)| !model.kind.is_symbolic())
+        .map(|(name, _)| name)
+        .filter(|name| !is_missing.contains(name))
+        .filter(|name| selected.as_ref().is_none_or(|these| these.contains(*name)));
+    Ok(Completeness {
+        complete: complete.cloned().collect(),
+        missing,
+    })
 }
 
 struct Due {

@@ -40,6 +40,7 @@ pub use config::CONFIG_FILES;
 pub use config::CategorizeMode;
 pub use config::Config;
 pub use config::Connection;
+pub use config::EstimateConfig;
 pub use config::Gateway;
 pub use config::ModelDefaults;
 pub use config::PlanConfig;

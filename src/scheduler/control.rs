@@ -8,6 +8,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use tokio::sync::watch;
 
+use crate::scheduler::Around;
 use crate::state::Holder;
 
 /// Where the time comes from: leases need the real one, even where `now` is replaced.
@@ -26,6 +27,8 @@ pub struct Control {
     pub grace: Duration,
     /// What is tried again.
     pub retries: Retries,
+    /// Statements of the project before and after everything else.
+    pub around: Around,
     /// How long a lease lasts that is not renewed; it is renewed four times in that time.
     pub lease: Duration,
     /// How long to wait for somebody else at most.
@@ -51,6 +54,7 @@ impl Control {
             stop: Stop::never(),
             grace: Duration::from_secs(10),
             retries: Retries::default(),
+            around: Around::default(),
             lease: Duration::from_secs(60),
             longest_wait: Duration::from_secs(6 * 60 * 60),
         }

@@ -4,18 +4,20 @@
 //! rows that a blocking audit refuses. The interval is recorded after that; a kill in between repeats a batch
 //! that replaces its own rows.
 
+mod around;
 mod audit;
 mod batch;
 mod control;
 mod hold;
 mod materialize;
-mod past;
 mod outcome;
+mod past;
 mod progress;
 mod promote;
 mod queue;
 mod render;
 
+pub use around::Around;
 pub use audit::AuditFailure;
 pub use audit::audit_table;
 pub use control::Clock;

@@ -144,11 +144,7 @@ fn marker(table: &TableName) -> TableName {
     }
 }
 
-async fn make_marker(
-    filling: &Filling<'_>,
-    marker: &TableName,
-    work: &Work,
-) -> anyhow::Result<()> {
+async fn make_marker(filling: &Filling<'_>, marker: &TableName, work: &Work) -> anyhow::Result<()> {
     let (engine, state, now) = (filling.engine, filling.state, filling.now);
     if engine.columns(marker).await?.is_some() {
         return Ok(());

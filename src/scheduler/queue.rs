@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
 use crate::model::Model;
+use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::Work;
 use crate::scheduler::Control;
@@ -297,10 +298,15 @@ fn batches_at_once(filling: &Filling<'_>, model: &Model) -> usize {
     if model.depends_on_its_past() {
         return 1;
     }
-    let wanted = model.kind.batch_concurrency().unwrap_or(1);
-    usize::try_from(wanted)
-        .unwrap_or(usize::MAX)
-        .clamp(1, filling.engine.concurrency().max(1))
+    let most = filling.engine.concurrency().max(1);
+    match &model.kind {
+        ModelKind::IncrementalByTimeRange {
+            batch_concurrency, ..
+        } => batch_concurrency.map_or(most, |wanted| {
+            usize::try_from(wanted.get()).map_or(most, |wanted| wanted.min(most))
+        }),
+        _ => 1,
+    }
 }
 
 /// The batches that nobody has written since the work was found.

@@ -16,6 +16,8 @@ mod categorization;
 mod choices;
 mod dialects;
 mod engine_paths;
+#[cfg(unix)]
+mod estimates;
 mod fake_github;
 mod fingerprint;
 mod fresh_build;
@@ -30,6 +32,8 @@ mod kinds_crash;
 mod kinds_history;
 #[cfg(target_os = "linux")]
 mod leases;
+#[cfg(unix)]
+mod ledger;
 mod lineage;
 mod pipeline;
 #[cfg(unix)]

@@ -1,10 +1,16 @@
-//! The parts of a configuration that are about carrying out: `run`.
+//! The parts of a configuration that are about carrying out: `run`, `estimates`.
 
 use std::time::Duration;
 
+use chrono::DateTime;
+
+use crate::diagnostic::Diagnostic;
+use crate::model::RuntimeValues;
+use crate::model::Template;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::yaml::Node;
+use crate::sql::Dialect;
 
 /// `run`: how work is carried out, in plans too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,5 +70,102 @@ pub(super) fn run(reader: &mut Reader<'_>, root: &Node) -> RunConfig {
         retry_delay,
         longest_wait,
         stop_grace,
+    }
+}
+
+/// `before_all` or `after_all`. Macros other than `@this_env`, `@runtime_stage` and the execution time are errors.
+pub(super) fn statements(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    key: &str,
+    dialect: Dialect,
+) -> Vec<String> {
+    let values = RuntimeValues {
+        range: None,
+        execution_time: DateTime::UNIX_EPOCH,
+        this_model: None,
+        runtime_stage: "loading",
+    };
+    let texts = reader.texts(root, "", key);
+    for (text, place) in &texts {
+        let known = Template::new(text.replace("@this_env", "''"));
+        if let Err(error) = known.render(&values, dialect) {
+            let diagnostic = Diagnostic::error("not-supported-yet", format!("`{key}`: {error}"))
+                .help("Statements may use `@this_env`, `@runtime_stage` and the execution time.");
+            reader.report(diagnostic, *place);
+        }
+    }
+    texts.into_iter().map(|(text, _)| text).collect()
+}
+
+/// `estimates`: what things cost, so that plans can tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EstimateConfig {
+    /// `price_per_second` of a batch, in millionths of the currency.
+    pub price_per_second: Option<u64>,
+    /// `price_per_gigabyte` that a batch processes, in millionths of the currency.
+    pub price_per_gigabyte: Option<u64>,
+    /// `currency`: its name.
+    pub currency: Option<String>,
+}
+
+const ESTIMATE_KEYS: [&str; 3] = ["price_per_second", "price_per_gigabyte", "currency"];
+
+/// `estimates`.
+pub(super) fn estimates(reader: &mut Reader<'_>, root: &Node) -> EstimateConfig {
+    const WHAT: &str = "estimates";
+    let section = root
+        .get(WHAT)
+        .and_then(|node| reader.section(node, WHAT, &ESTIMATE_KEYS, &[]));
+    let Some(node) = section else {
+        return EstimateConfig::default();
+    };
+    EstimateConfig {
+        price_per_second: price(reader, node, WHAT, "price_per_second"),
+        price_per_gigabyte: price(reader, node, WHAT, "price_per_gigabyte"),
+        currency: reader.text(node, WHAT, "currency"),
+    }
+}
+
+fn price(reader: &mut Reader<'_>, node: &Node, what: &str, key: &str) -> Option<u64> {
+    let text = reader.text(node, what, key)?;
+    let price = millionths(&text);
+    if price.is_none() {
+        let message = format!("`{what}.{key}: {text}` is no price");
+        let diagnostic = Diagnostic::error("wrong-value", message)
+            .help("Write a number such as `0.0005`, with six decimals at most.");
+        reader.report(diagnostic, Reader::place(node, key));
+    }
+    price
+}
+
+/// `0.0005` as 500.
+fn millionths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > 6 || !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    let whole = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?;
+    whole.checked_add(format!("{part:0<6}").parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_has_six_decimals_at_most() {
+        let read = ["2", "0.0005", "1.5", "0.0000001", "-1", "1e3", ""].map(millionths);
+        let expected = [
+            Some(2_000_000),
+            Some(500),
+            Some(1_500_000),
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(read, expected);
     }
 }

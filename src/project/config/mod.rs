@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
+pub use lifecycle::EstimateConfig;
 pub use lifecycle::RunConfig;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
@@ -43,6 +44,12 @@ pub struct Config {
     pub plan: PlanConfig,
     /// How work is carried out.
     pub run: RunConfig,
+    /// `before_all`: statements before everything else that a plan or a run does.
+    pub before_all: Vec<String>,
+    /// `after_all`: statements after everything else.
+    pub after_all: Vec<String>,
+    /// What things cost.
+    pub estimates: EstimateConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
     pub snapshot_ttl: String,
     /// How long an environment that nobody plans is kept; `None` means for ever.
@@ -73,6 +80,9 @@ impl Default for Config {
             variables: BTreeMap::new(),
             plan: PlanConfig::default(),
             run: RunConfig::default(),
+            before_all: Vec::new(),
+            after_all: Vec::new(),
+            estimates: EstimateConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),
             pinned_environments: BTreeSet::new(),

@@ -30,7 +30,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 21] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -49,14 +49,15 @@ const KNOWN: [&str; 18] = [
     "ignore_patterns",
     "environment_suffix_target",
     "run",
+    "estimates",
+    "before_all",
+    "after_all",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 32] = [
+const UNSUPPORTED: [(&str, Unsupported); 30] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
-    ("before_all", Unsupported::Error),
-    ("after_all", Unsupported::Error),
     ("environment_catalog_mapping", Unsupported::Error),
     ("physical_schema_mapping", Unsupported::Error),
     ("physical_schema_override", Unsupported::Error),
@@ -229,10 +230,13 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         project: reader.text(root, "", "project").unwrap_or_default(),
         gateways: ready,
         selected_gateway,
-        model_defaults,
         variables,
         plan: sections::plan(reader, root),
         run: lifecycle::run(reader, root),
+        before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
+        after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
+        model_defaults,
+        estimates: lifecycle::estimates(reader, root),
         snapshot_ttl,
         environment_ttl,
         pinned_environments: pinned.into_iter().map(|(name, _)| name).collect(),
