@@ -22,6 +22,7 @@ mod run;
 mod run_text;
 mod serve;
 mod settings;
+mod table_diff;
 mod table_name;
 
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Command {
     Rollback(rollback::Args),
     #[command(name = "check_intervals")]
     CheckIntervals(check_intervals::Args),
+    #[command(name = "table_diff")]
+    TableDiff(table_diff::Args),
     #[command(name = "table_name")]
     TableName(table_name::Args),
     Invalidate(invalidate::Args),
@@ -131,6 +134,7 @@ async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
         Command::Environments(args) => environments::run(settings, &args, printer).await,
         Command::Rollback(args) => rollback::run(settings, &args, printer).await,
         Command::CheckIntervals(args) => check_intervals::run(settings, &args, printer).await,
+        Command::TableDiff(args) => table_diff::run(settings, &args, printer).await,
         Command::TableName(args) => table_name::run(settings, &args, printer).await,
         Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,
         Command::Janitor(args) => janitor::run(settings, &args, printer).await,

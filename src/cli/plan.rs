@@ -108,6 +108,7 @@ pub(super) async fn run(
         execution_time: now,
         include_unmodified: args.include_unmodified || config.plan.include_unmodified,
         against_prod: false,
+        naming: session.naming(),
         expires_at: session.expires_at(&environment, now),
         choices: session.choices(args.categories.iter().cloned().collect(), &user()),
         actor: user(),

@@ -9,7 +9,6 @@ use chrono::Utc;
 
 use crate::engine::EngineAdapter;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
@@ -308,7 +307,7 @@ async fn check_views(plan: &Plan, state: &StateStore) -> anyhow::Result<()> {
     for other in others.iter().filter(|other| other.name != *own) {
         let mut shown = other.snapshots.iter().filter(|entry| entry.view);
         let taken = shown.find_map(|entry| {
-            let view = view_name(&entry.id.name, &other.name);
+            let view = other.view(&entry.id.name);
             wanted.contains(&view).then_some(view)
         });
         if let Some(view) = taken {

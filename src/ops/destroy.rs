@@ -7,7 +7,6 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::engine::EngineAdapter;
-use crate::environment::view_name;
 use crate::ops::drops::drop_all;
 use crate::scheduler::Control;
 use crate::scheduler::Keeper;
@@ -42,7 +41,7 @@ pub async fn doomed(state: &StateStore) -> anyhow::Result<Vec<(TableName, Ledger
     {
         for promotion in state.history(&environment.name).await? {
             for entry in promotion.snapshots.iter().filter(|entry| entry.view) {
-                let view = view_name(&entry.id.name, &environment.name);
+                let view = environment.view(&entry.id.name);
                 objects.entry(view).or_insert(LedgerKind::EnvironmentView);
             }
         }

@@ -8,7 +8,6 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::environment::EnvironmentName;
-use crate::environment::view_name;
 use crate::model::ModelName;
 use crate::ops::SweepRequest;
 use crate::snapshot::Version;
@@ -122,7 +121,7 @@ impl Reasons {
             .context("reading the environments")?
         {
             let shown = environment.snapshots.iter().filter(|entry| entry.view);
-            let shown = shown.map(|entry| view_name(&entry.id.name, &environment.name));
+            let shown = shown.map(|entry| environment.view(&entry.id.name));
             let shown = environment.finalized_at.map(|_| shown.collect());
             for entry in &environment.snapshots {
                 let key = (entry.id.name.clone(), entry.version.clone());

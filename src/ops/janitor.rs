@@ -9,7 +9,6 @@ use chrono::Utc;
 use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
-use crate::environment::view_name;
 use crate::ops::drops::Drops;
 use crate::ops::drops::drop_all;
 use crate::ops::promote::hold_environment;
@@ -165,7 +164,7 @@ async fn sweep_views(
         if is_settled {
             let shown = environment.iter().flat_map(|of| {
                 let entries = of.snapshots.iter().filter(|entry| entry.view);
-                entries.map(|entry| view_name(&entry.id.name, &of.name))
+                entries.map(|entry| of.view(&entry.id.name))
             });
             let shown: Vec<TableName> = shown.collect();
             let mut left = state.ledger_views(name.as_str()).await?;
@@ -362,6 +361,6 @@ async fn recorded_views(
     }
     let shown = entries.iter().filter(|entry| entry.view);
     Ok(shown
-        .map(|entry| view_name(&entry.id.name, &environment.name))
+        .map(|entry| environment.view(&entry.id.name))
         .collect())
 }

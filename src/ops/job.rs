@@ -164,6 +164,7 @@ impl Job<'_> {
             execution_time: self.now,
             include_unmodified: session.config().plan.include_unmodified,
             against_prod: true,
+            naming: session.naming(),
             expires_at: session.expires_at(&environment, self.now),
             actor: self.request.actor.clone(),
             choices: session.choices(BTreeMap::new(), &self.request.actor),

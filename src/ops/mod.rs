@@ -22,6 +22,8 @@ mod rollback;
 mod run;
 mod run_selection;
 mod session;
+mod switches;
+mod table_diff;
 
 pub use apply::Applied;
 pub use apply::ApplyError;
@@ -69,3 +71,6 @@ pub use session::OpenError;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use session::read_project;
+pub use table_diff::TableDiff;
+pub use table_diff::TableDiffRequest;
+pub use table_diff::table_diff;

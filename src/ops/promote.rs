@@ -10,7 +10,6 @@ use chrono::Utc;
 use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
-use crate::environment::view_name;
 use crate::model::ModelName;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
@@ -88,7 +87,7 @@ async fn write_down_views(
         .snapshots
         .iter()
         .filter(|entry| entry.view)
-        .map(|entry| (view_name(&entry.id.name, &record.name), &entry.id.name))
+        .map(|entry| (record.view(&entry.id.name), &entry.id.name))
         .collect();
     let why = Why {
         environment: &record.name,
@@ -132,7 +131,7 @@ pub(super) async fn finish_switch(
             .table
             .clone()
             .context("a view in the record has no table")?;
-        create.insert(view_name(&entry.id.name, &environment.name), table);
+        create.insert(environment.view(&entry.id.name), table);
     }
     let mut drop: BTreeSet<TableName> = state
         .ledger_views(environment.name.as_str())
@@ -146,7 +145,7 @@ pub(super) async fn finish_switch(
         .context("reading the history")?
     {
         let shown = promotion.snapshots.iter().filter(|entry| entry.view);
-        drop.extend(shown.map(|entry| view_name(&entry.id.name, &environment.name)));
+        drop.extend(shown.map(|entry| environment.view(&entry.id.name)));
     }
     drop.retain(|view| !create.contains_key(view));
     let views = ViewSwitch {

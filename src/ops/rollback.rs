@@ -1,6 +1,5 @@
 //! Rollback: the same switch back, to what an earlier plan had promoted.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use anyhow::Context;
@@ -11,10 +10,9 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::promote;
-use crate::plan::ViewSwitch;
+use crate::ops::switches::switch_to;
 use crate::scheduler::Control;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
@@ -114,14 +112,6 @@ async fn rollback_held(
     );
     tables_exist(engine, &wanted.snapshots).await?;
 
-    let views = switch_between(
-        &current,
-        &wanted.snapshots,
-        &history
-            .iter()
-            .flat_map(|promotion| &promotion.snapshots)
-            .collect::<Vec<_>>(),
-    );
     let hash =
         blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
     let record = Environment {
@@ -133,7 +123,18 @@ async fn rollback_held(
         promoted_at: now,
         finalized_at: None,
         expires_at: current.expires_at,
+        naming: current.naming,
     };
+    let mut past: BTreeSet<TableName> = state
+        .ledger_views(name.as_str())
+        .await
+        .context("reading the ledger")?
+        .into_iter()
+        .collect();
+    let shown = history.iter().flat_map(|promotion| &promotion.snapshots);
+    let shown = shown.filter(|entry| entry.view);
+    past.extend(shown.map(|entry| current.view(&entry.id.name)));
+    let views = switch_to(Some(&current), &record, &past);
     let promotion = Promotion {
         record: &record,
         expected: Some(&current.plan_id),
@@ -178,46 +179,4 @@ async fn tables_exist(
         gone.join(", ")
     );
     Ok(())
-}
-
-fn switch_between(
-    current: &Environment,
-    wanted: &[PromotedSnapshot],
-    past: &[&PromotedSnapshot],
-) -> ViewSwitch {
-    let shown = |entries: &[PromotedSnapshot]| -> BTreeMap<TableName, TableName> {
-        let shown = entries.iter().filter(|entry| entry.view);
-        shown
-            .filter_map(|entry| {
-                Some((
-                    view_name(&entry.id.name, &current.name),
-                    entry.table.clone()?,
-                ))
-            })
-            .collect()
-    };
-    let (before, after) = (shown(&current.snapshots), shown(wanted));
-    let mut drop: BTreeSet<TableName> = before
-        .keys()
-        .filter(|view| !after.contains_key(*view))
-        .cloned()
-        .collect();
-    let finished = current.finalized_at.is_some();
-    if !finished {
-        let past = past
-            .iter()
-            .filter(|entry| entry.view)
-            .map(|entry| view_name(&entry.id.name, &current.name));
-        drop.extend(past.filter(|view| !after.contains_key(view)));
-    }
-    let total = after.len();
-    let create: Vec<_> = after
-        .into_iter()
-        .filter(|(view, table)| !finished || before.get(view) != Some(table))
-        .collect();
-    ViewSwitch {
-        unchanged: total - create.len(),
-        create,
-        drop: drop.into_iter().collect(),
-    }
 }

@@ -48,6 +48,7 @@ pub use config::PostgresConnection;
 pub use config::RunConfig;
 pub use config::Secret;
 pub use config::SslMode;
+pub use config::SuffixTarget;
 pub use config::User;
 pub use files::FileTree;
 pub use place::place_of_name;

@@ -218,6 +218,7 @@ impl StateStore {
         for sql in [
             "DELETE FROM siding_environment_snapshots",
             "DELETE FROM siding_environments",
+            "DELETE FROM siding_environment_namings",
             "DELETE FROM siding_promotions",
             "DELETE FROM siding_intervals",
             "DELETE FROM siding_batches",

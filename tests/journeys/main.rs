@@ -16,6 +16,7 @@ mod categorization;
 mod choices;
 mod dialects;
 mod engine_paths;
+mod environment_life;
 #[cfg(unix)]
 mod estimates;
 mod fake_github;
@@ -43,5 +44,6 @@ mod rough_hands;
 #[cfg(unix)]
 mod running;
 mod scenario_p1;
+mod table_diff;
 mod whole_path;
 mod workspace;

@@ -15,6 +15,7 @@ use crate::sql::Dialect;
 
 pub use lifecycle::EstimateConfig;
 pub use lifecycle::RunConfig;
+pub use lifecycle::SuffixTarget;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
 pub use postgres::SslMode;
@@ -48,6 +49,8 @@ pub struct Config {
     pub before_all: Vec<String>,
     /// `after_all`: statements after everything else.
     pub after_all: Vec<String>,
+    /// Which part of a view's name says what environment it is of.
+    pub suffix_target: SuffixTarget,
     /// What things cost.
     pub estimates: EstimateConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
@@ -82,6 +85,7 @@ impl Default for Config {
             run: RunConfig::default(),
             before_all: Vec::new(),
             after_all: Vec::new(),
+            suffix_target: SuffixTarget::default(),
             estimates: EstimateConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),

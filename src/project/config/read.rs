@@ -183,19 +183,7 @@ fn override_from_environment(root: &mut Node, environment: &BTreeMap<String, Str
 
 fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Option<Config> {
     reader.section(root, "", &KNOWN, &UNSUPPORTED)?;
-    reader.choice(
-        root,
-        "",
-        "environment_suffix_target",
-        &[("schema", true), ("table", false), ("catalog", false)],
-    );
-    if let Some(target) = root.get("environment_suffix_target")
-        && let Some(text) = target.scalar()
-        && matches!(text.as_str(), "table" | "catalog")
-    {
-        let diagnostic = not_supported(&format!("`environment_suffix_target: {text}`"));
-        reader.report(diagnostic.help("Only `schema` is supported."), target.place);
-    }
+    let suffix_target = lifecycle::suffix_target(reader, root);
     let model_defaults = sections::model_defaults(reader, root);
     let (gateways, selected_gateway) = sections::gateways(reader, root, options);
     let mut variables = BTreeMap::new();
@@ -233,6 +221,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         variables,
         plan: sections::plan(reader, root),
         run: lifecycle::run(reader, root),
+        suffix_target,
         before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
         after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
         model_defaults,

@@ -26,6 +26,12 @@ CREATE TABLE siding_open_plans (
     snapshots TEXT NOT NULL
 );
 
+-- What the views of an environment are called, where not `schema`.
+CREATE TABLE siding_environment_namings (
+    environment TEXT NOT NULL PRIMARY KEY,
+    naming TEXT NOT NULL
+);
+
 -- What each batch took; only what the estimates of a plan need is kept.
 CREATE TABLE siding_batches (
     name TEXT NOT NULL,
