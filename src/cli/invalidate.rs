@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::cli::Ending;
+use crate::cli::control::control;
 use crate::cli::diagnostics;
 use crate::cli::printer::Printer;
+use crate::cli::progress::Display;
 use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
 use crate::cli::settings::now;
@@ -35,8 +37,17 @@ pub(super) async fn run(
     let mut removed = None;
     if args.sync {
         let engine = session.engine().await?;
-        let views =
-            ops::drop_environment(engine.as_ref(), session.state(), &args.environment).await?;
+        let command = format!("siding invalidate {}", args.environment);
+        let display = Display::new(printer);
+        let views = ops::drop_environment(
+            engine.as_ref(),
+            session.state(),
+            &args.environment,
+            now(),
+            &control(&command, Some(session.config())),
+            &|progress| display.show(&progress),
+        )
+        .await?;
         removed = Some(views);
     }
     if printer.format == Format::Json {

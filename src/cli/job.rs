@@ -4,6 +4,7 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use crate::cli::Ending;
+use crate::cli::control::control;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Display;
 use crate::cli::settings::Settings;
@@ -45,6 +46,7 @@ pub(super) async fn run(
         settings.gateway.clone(),
         environment_variables(),
         now(),
+        &control("siding job", None),
         &|progress| {
             display.show(&progress);
         },

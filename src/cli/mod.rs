@@ -1,5 +1,8 @@
 //! The command line: parse, act, show. One file per subcommand.
 
+mod check_intervals;
+mod control;
+mod destroy;
 mod diagnostics;
 mod environments;
 mod info;
@@ -16,8 +19,11 @@ mod prompt;
 mod render;
 mod rollback;
 mod run;
+mod run_text;
 mod serve;
 mod settings;
+mod table_diff;
+mod table_name;
 
 use std::process::ExitCode;
 
@@ -31,7 +37,9 @@ use settings::Settings;
 /// Change a data warehouse as safely as code
 #[derive(Debug, Parser)]
 #[command(name = "siding", version, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 failed or the answer is no, 2 wrong usage.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 failed or the answer is no, 2 wrong usage, 130 and 143 stopped by a signal."
+)]
 struct Cli {
     #[command(flatten)]
     settings: Settings,
@@ -48,8 +56,15 @@ enum Command {
     Lineage(lineage::Args),
     Environments(environments::Args),
     Rollback(rollback::Args),
+    #[command(name = "check_intervals")]
+    CheckIntervals(check_intervals::Args),
+    #[command(name = "table_diff")]
+    TableDiff(table_diff::Args),
+    #[command(name = "table_name")]
+    TableName(table_name::Args),
     Invalidate(invalidate::Args),
     Janitor(janitor::Args),
+    Destroy(destroy::Args),
     Info(info::Args),
     Serve(Box<serve::Args>),
     Job(job::Args),
@@ -62,6 +77,8 @@ enum Ending {
     Fine,
     /// It failed, or the answer is no.
     Failed,
+    /// It ended early, with this code.
+    Code(u8),
 }
 
 /// Something was asked in a way that makes no sense: exit code 2.
@@ -90,6 +107,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::from(1),
+        Ok(Ending::Code(code)) => ExitCode::from(code),
         Err(error) => {
             let usage = error.downcast_ref::<Usage>().is_some() || crate::ops::is_usage(&error);
             match error.downcast_ref::<crate::ops::OpenError>() {
@@ -115,8 +133,12 @@ async fn dispatch(cli: Cli, printer: &Printer) -> anyhow::Result<Ending> {
         Command::Lineage(args) => lineage::run(settings, &args, printer),
         Command::Environments(args) => environments::run(settings, &args, printer).await,
         Command::Rollback(args) => rollback::run(settings, &args, printer).await,
+        Command::CheckIntervals(args) => check_intervals::run(settings, &args, printer).await,
+        Command::TableDiff(args) => table_diff::run(settings, &args, printer).await,
+        Command::TableName(args) => table_name::run(settings, &args, printer).await,
         Command::Invalidate(args) => invalidate::run(settings, &args, printer).await,
         Command::Janitor(args) => janitor::run(settings, &args, printer).await,
+        Command::Destroy(args) => destroy::run(settings, &args, printer).await,
         Command::Info(args) => info::run(settings, &args, printer).await,
         Command::Serve(args) => serve::run(settings, *args, printer).await,
         Command::Job(args) => job::run(settings, &args, printer).await,

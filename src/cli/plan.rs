@@ -2,6 +2,7 @@
 
 use crate::cli::Ending;
 use crate::cli::Usage;
+use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
 use crate::cli::plan_text;
 use crate::cli::plan_text::Show;
@@ -19,11 +20,14 @@ use crate::environment::EnvironmentName;
 use crate::model::ModelName;
 use crate::model::Moment;
 use crate::ops;
+use crate::ops::ApplyError;
 use crate::ops::OpenError;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
 use crate::ops::Session;
+use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
+use crate::plan::Prices;
 use crate::plan::SUMMARY_VERSION;
 use crate::snapshot::ChangeCategory;
 
@@ -104,12 +108,13 @@ pub(super) async fn run(
         execution_time: now,
         include_unmodified: args.include_unmodified || config.plan.include_unmodified,
         against_prod: false,
+        naming: session.naming(),
         expires_at: session.expires_at(&environment, now),
         choices: session.choices(args.categories.iter().cloned().collect(), &user()),
         actor: user(),
         environment,
     };
-    let planned = ops::plan(
+    let mut planned = ops::plan(
         session.models(),
         session.candidates().clone(),
         session.state(),
@@ -117,6 +122,9 @@ pub(super) async fn run(
         session.warnings().to_vec(),
     )
     .await?;
+    if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
+        planned.summary.estimate = Some(estimate(&planned, &session).await?);
+    }
     let diff = !(args.no_diff || config.plan.no_diff);
     show(&planned, diff, printer)?;
     if planned.errors().next().is_some() {
@@ -152,17 +160,27 @@ pub(super) async fn run(
         }
     }
     let engine = session.engine().await?;
+    let interrupts = Interrupts::watch(printer);
+    let command = format!("siding plan {}", request.environment);
+    let control = interrupts.control(&command, session.config());
     let display = Display::new(printer);
     let applied = ops::apply(
         &planned,
         engine.as_ref(),
         session.state(),
         now_or(args, now),
+        &control,
         &|progress| display.show(&progress),
     )
     .await;
     drop(display);
-    let applied = applied?;
+    let applied = match applied {
+        Err(stopped @ ApplyError::Stopped { .. }) => {
+            printer.note(&stopped.to_string());
+            return Ok(interrupts.ending());
+        }
+        applied => applied?,
+    };
     if printer.format == Format::Text {
         let done = printer.paint().tone(Tone::Good, "Done.");
         let models = match applied.executed.len() {
@@ -176,6 +194,23 @@ pub(super) async fn run(
         ));
     }
     Ok(Ending::Fine)
+}
+
+/// What applying takes. The warehouse is asked only where there is one already, and nobody else has it.
+async fn estimate(planned: &Planned, session: &Session) -> anyhow::Result<PlanEstimate> {
+    let configured = &session.config().estimates;
+    let prices = &Prices {
+        per_second: configured.price_per_second,
+        per_gigabyte: configured.price_per_gigabyte,
+        currency: configured.currency.clone(),
+    };
+    let (state, is_there) = (session.state(), planned.current.prod.is_some());
+    let engine = if is_there {
+        session.engine().await.ok()
+    } else {
+        None
+    };
+    ops::estimate(planned, state, engine.as_deref(), prices).await
 }
 
 /// A project that cannot be opened: programs get the diagnostics in a plan without models.
@@ -197,6 +232,7 @@ fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Resu
         plan_id: String::new(),
         virtual_update_only: false,
         models: Vec::new(),
+        estimate: None,
         diagnostics: open.diagnostics.clone(),
     })?;
     Ok(Ending::Failed)

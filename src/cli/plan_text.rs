@@ -6,9 +6,13 @@ use chrono::Utc;
 
 use crate::cli::printer::Paint;
 use crate::cli::printer::Tone;
+use crate::plan::Estimate;
 use crate::plan::ModelChange;
 use crate::plan::ModelSummary;
+use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
+use crate::plan::money;
+use crate::plan::seconds;
 
 /// Which parts to show.
 #[derive(Clone, Copy, Debug)]
@@ -125,8 +129,58 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
         } else {
             "├── "
         };
-        lines.push(format!("{branch}{}: {}", model.name, backfill(model)));
+        let takes = plan
+            .estimate
+            .as_ref()
+            .and_then(|plan| plan.models.get(&model.name));
+        let takes = takes.and_then(takes_text).unwrap_or_default();
+        lines.push(format!(
+            "{branch}{}: {}{}",
+            model.name,
+            backfill(model),
+            paint.tone(Tone::Faint, &takes)
+        ));
     }
+    lines.extend(plan.estimate.as_ref().and_then(total_text));
+}
+
+/// `, about 2.1 min (31 days × 4.1 s, from 12 runs)`; `None` where nothing is known.
+fn takes_text(estimate: &Estimate) -> Option<String> {
+    let time = estimate.milliseconds?;
+    Some(format!(
+        ", about {} ({})",
+        seconds(time.likely),
+        estimate.basis
+    ))
+}
+
+/// All of it together; `None` where nothing is known.
+fn total_text(estimate: &PlanEstimate) -> Option<String> {
+    let known = estimate.models.len().checked_sub(estimate.unknown)?;
+    if known == 0 {
+        return None;
+    }
+    let time = estimate.milliseconds;
+    let price = estimate.price_millionths.map_or_else(String::new, |price| {
+        let currency = estimate.currency.as_deref();
+        format!(
+            ", {} ({} to {})",
+            money(price.likely, currency),
+            money(price.low, currency),
+            money(price.high, currency)
+        )
+    });
+    let unknown = match estimate.unknown {
+        0 => String::new(),
+        1 => ", and 1 model about which nothing is known".to_owned(),
+        some => format!(", and {some} models about which nothing is known"),
+    };
+    Some(format!(
+        "Work of about {} ({} to {}){price}{unknown}.",
+        seconds(time.likely),
+        seconds(time.low),
+        seconds(time.high)
+    ))
 }
 
 /// What filling `model` means: ranges for incremental models, else what is rebuilt.

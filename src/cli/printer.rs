@@ -15,6 +15,7 @@ use crate::state::PromoteError;
 use crate::state::StateError;
 
 /// Writes results to standard output, everything else to standard error.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Printer {
     /// How results are printed.
     pub(super) format: Format,

@@ -44,6 +44,9 @@ impl<'a> Display<'a> {
         if let (Some(bar), Progress::Filled { .. }) = (&*bar, progress) {
             bar.inc(1);
         }
+        if let (Some(bar), Progress::Elsewhere { batches, .. }) = (&*bar, progress) {
+            bar.inc(u64::try_from(*batches).unwrap_or(0));
+        }
         let Some(line) = line(progress, self.printer.paint_notes()) else {
             return;
         };
@@ -117,6 +120,27 @@ fn line(progress: &Progress, paint: Paint) -> Option<String> {
                 "{} {name}, because {because} failed",
                 paint.tone(Tone::Caution, "skipped")
             )
+        }
+        Progress::Waiting { what, holder } => {
+            let waiting = paint.tone(Tone::Caution, "waiting");
+            format!("{waiting} for {what}, which {holder} has")
+        }
+        Progress::Elsewhere { name, batches } => {
+            let plural = if *batches == 1 { "" } else { "es" };
+            let done = paint.tone(Tone::Good, "done");
+            format!("{done} {name}: another process has written {batches} batch{plural} meanwhile")
+        }
+        Progress::Retrying {
+            name,
+            message,
+            delay,
+        } => {
+            let again = paint.tone(Tone::Caution, "again");
+            format!("{again} {name} in {:.1} s: {message}", delay.as_secs_f64())
+        }
+        Progress::Restarted => {
+            let again = paint.tone(Tone::Caution, "again");
+            format!("{again}: another plan has changed the environment")
         }
         Progress::Switched {
             created,

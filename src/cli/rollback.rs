@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::cli::Ending;
+use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Display;
@@ -12,6 +13,7 @@ use crate::cli::settings::now;
 use crate::cli::settings::user;
 use crate::environment::EnvironmentName;
 use crate::ops;
+use crate::ops::RollbackRequest;
 use crate::ops::Session;
 
 /// Switch an environment's views back to what an earlier plan had promoted
@@ -33,14 +35,21 @@ pub(super) async fn run(
     let session = Session::open_config(&settings.session()).await?;
     diagnostics::show_warnings(&session, printer);
     let engine = session.engine().await?;
+    let interrupts = Interrupts::watch(printer);
+    let command = format!("siding rollback {}", args.environment);
+    let control = interrupts.control(&command, session.config());
+    let request = RollbackRequest {
+        environment: &args.environment,
+        to: args.to.as_deref(),
+        actor: &user(),
+        now: now(),
+    };
     let display = Display::new(printer);
     let done = ops::rollback(
         engine.as_ref(),
         session.state(),
-        &args.environment,
-        args.to.as_deref(),
-        &user(),
-        now(),
+        &request,
+        &control,
         &|progress| display.show(&progress),
     )
     .await;

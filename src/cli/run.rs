@@ -1,21 +1,26 @@
 //! `siding run`
 
-use serde_json::json;
-
 use crate::cli::Ending;
+use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
 use crate::cli::plan::check_order;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Display;
+use crate::cli::run_text;
 use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
 use crate::cli::settings::execution_time;
 use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
+use crate::model::Selector;
 use crate::ops;
+use crate::ops::OnChange;
 use crate::ops::RunReport;
+use crate::ops::RunRequest;
+use crate::ops::Selection;
 use crate::ops::Session;
 use crate::plan::RunRange;
+use crate::scheduler::CutShort;
 
 /// Fill what the models' crons call due, with the definitions that were promoted
 #[derive(Debug, clap::Args)]
@@ -35,6 +40,15 @@ pub(super) struct Args {
     /// Fill whole intervals that are over, even if their cron has not fired yet
     #[arg(long)]
     ignore_cron: bool,
+    /// Fill only these models and what they read: names, `sales.*`, `tag:nightly`; may be repeated
+    #[arg(short = 'm', long = "select-model", value_name = "SELECTOR", value_parser = Selector::parse)]
+    select_models: Vec<Selector>,
+    /// With --select-model: leave out what the selected models read
+    #[arg(long, requires = "select_models")]
+    no_auto_upstream: bool,
+    /// End with this code when another plan changes the environment, instead of beginning again
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u8).range(1..))]
+    exit_on_env_update: Option<u8>,
 }
 
 pub(super) async fn run(
@@ -57,71 +71,52 @@ pub(super) async fn run(
     check_order(range.start.as_ref(), range.end.as_ref())?;
     let session = Session::open_config(&settings.session()).await?;
     diagnostics::show_warnings(&session, printer);
-    let environment = args
-        .environment
-        .clone()
-        .unwrap_or_else(|| session.default_environment());
+    let request = RunRequest {
+        environment: args
+            .environment
+            .clone()
+            .unwrap_or_else(|| session.default_environment()),
+        range,
+        selection: Selection {
+            selectors: args.select_models.clone(),
+            with_upstream: !args.no_auto_upstream,
+        },
+        on_change: match args.exit_on_env_update {
+            Some(_) => OnChange::End,
+            None => OnChange::Restart,
+        },
+    };
     let engine = session.engine().await?;
+    let interrupts = Interrupts::watch(printer);
+    let command = format!("siding run {}", request.environment);
+    let control = interrupts.control(&command, session.config());
     let display = Display::new(printer);
     let report = ops::run(
         engine.as_ref(),
         session.state(),
-        &environment,
-        &range,
+        &request,
+        &control,
         &|progress| display.show(&progress),
     )
     .await;
     drop(display);
     let report = report?;
-    let failed = !report.outcome.failed.is_empty() || !report.outcome.skipped.is_empty();
-    show(&environment, &report, printer)?;
-    Ok(if failed { Ending::Failed } else { Ending::Fine })
+    show(&request, &report, printer)?;
+    Ok(match report.outcome.cut_short {
+        Some(CutShort::Stopped) => interrupts.ending(),
+        Some(CutShort::EnvironmentChanged) => Ending::Code(args.exit_on_env_update.unwrap_or(1)),
+        None if report.outcome.is_complete() => Ending::Fine,
+        None => Ending::Failed,
+    })
 }
 
-fn show(
-    environment: &EnvironmentName,
-    report: &RunReport,
-    printer: &Printer,
-) -> anyhow::Result<()> {
-    let outcome = &report.outcome;
-    match printer.format {
-        Format::Json => printer.json(&json!({
-            "version": 1,
-            "environment": environment,
-            "due": report.work.iter().map(|work| json!({
-                "name": work.name,
-                "table": work.table.plain(),
-                "intervals": work.ranges.iter().map(|range| (range.start(), range.end())).collect::<Vec<_>>(),
-                "batches": work.batches.len(),
-            })).collect::<Vec<_>>(),
-            "filled": outcome.filled,
-            "failed": outcome.failed.iter().map(|(name, error)| json!({"name": name, "error": format!("{error:#}")})).collect::<Vec<_>>(),
-            "skipped": outcome.skipped.iter().map(|(name, because)| json!({"name": name, "because": because})).collect::<Vec<_>>(),
-            "warnings": outcome.warnings,
-        })),
-        Format::Text | Format::Markdown | Format::Mermaid => {
-            let text = if report.work.is_empty() {
-                format!("Nothing is due in `{environment}`.")
-            } else if outcome.failed.is_empty() && outcome.skipped.is_empty() {
-                format!("Done. Filled {} of `{environment}`.", count(outcome.filled.len()))
-            } else {
-                format!(
-                    "Filled {}, {} failed, {} skipped. What was filled is recorded; run again for the rest.",
-                    count(outcome.filled.len()),
-                    outcome.failed.len(),
-                    outcome.skipped.len()
-                )
-            };
-            printer.text(&text);
-            Ok(())
-        }
+fn show(request: &RunRequest, report: &RunReport, printer: &Printer) -> anyhow::Result<()> {
+    if printer.format == Format::Json {
+        return printer.json(&run_text::json(&request.environment, report));
     }
-}
-
-fn count(models: usize) -> String {
-    if models == 1 {
-        "1 model".to_owned()
-    } else {
-        format!("{models} models")
+    if !report.outcome.models.is_empty() || !report.outcome.skipped.is_empty() {
+        printer.table(&run_text::HEADER, run_text::rows(&report.outcome));
     }
+    printer.text(&run_text::summary(&request.environment, report));
+    Ok(())
 }

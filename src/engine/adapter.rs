@@ -74,6 +74,11 @@ pub trait EngineAdapter: Send + Sync {
     /// The columns that `query` would give. Runs nothing: an error means that the engine refuses it.
     async fn validate(&self, query: &str) -> Result<Vec<EngineColumn>, EngineError>;
 
+    /// How many rows the engine expects `query` to give, by its plan. Runs nothing; `None` where it does not say.
+    async fn expected_rows(&self, _query: &str) -> Result<Option<u64>, EngineError> {
+        Ok(None)
+    }
+
     /// Stops what runs now on any connection of this adapter; those statements end in
     /// [`EngineError::Interrupted`]. What starts later is not affected.
     fn interrupt(&self);

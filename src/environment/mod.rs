@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod name;
+mod naming;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use name::EnvironmentName;
 pub use name::NoName;
+pub use naming::Naming;
 
 use crate::model::ModelName;
 use crate::snapshot::SnapshotId;
@@ -49,13 +51,20 @@ pub struct Environment {
     pub finalized_at: Option<DateTime<Utc>>,
     /// When it may be removed; `None` means never.
     pub expires_at: Option<DateTime<Utc>>,
+    /// What its views are called.
+    #[serde(default)]
+    pub naming: Naming,
 }
 
-/// The view that shows `model` in `environment`: `schema__env.table`, or the model's own name in `prod`.
-pub fn view_name(model: &ModelName, environment: &EnvironmentName) -> TableName {
-    let mut table = model.table_name();
-    if !environment.is_prod() {
-        table.schema = Some(format!("{}__{environment}", model.schema()));
+impl Environment {
+    /// The view that shows `model` here.
+    pub fn view(&self, model: &ModelName) -> TableName {
+        self.naming.view(model, &self.name)
     }
-    table
+}
+
+/// The view that shows `model` in `environment` by the usual naming: `schema__env.table`, or the model's own name in
+/// `prod`. What is recorded may be named otherwise: see [`Environment::view`].
+pub fn view_name(model: &ModelName, environment: &EnvironmentName) -> TableName {
+    Naming::Schema.view(model, environment)
 }

@@ -9,20 +9,34 @@ use chrono::Utc;
 
 use crate::engine::EngineAdapter;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::ledger::Why;
+use crate::ops::ledger::write_down;
+use crate::ops::promote::Promotion;
+use crate::ops::promote::PromotionError;
+use crate::ops::promote::promote;
 use crate::plan::Plan;
 use crate::plan::Work;
 use crate::scheduler;
+use crate::scheduler::BoundTo;
+use crate::scheduler::Control;
+use crate::scheduler::CutShort;
+use crate::scheduler::Filling;
+use crate::scheduler::Keeper;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
+use crate::scheduler::Stopped;
 use crate::scheduler::Switched;
+use crate::scheduler::time_to_live;
+use crate::scheduler::turns;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::sql::TableName;
+use crate::state::LedgerEntry;
+use crate::state::LedgerKind;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
 use crate::state::PromoteError;
@@ -61,6 +75,14 @@ pub enum ApplyError {
         /// Models that were not tried, with the failed model that they read.
         skipped: Vec<(ModelName, ModelName)>,
     },
+    /// Somebody wanted it to end.
+    #[error(
+        "stopped before it was done; readers see what they saw before, and what was filled is used by the next plan"
+    )]
+    Stopped {
+        /// Models that are not filled.
+        left: Vec<ModelName>,
+    },
     /// The state or the engine did not answer.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -93,12 +115,36 @@ pub async fn apply(
     engine: &dyn EngineAdapter,
     state: &StateStore,
     now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
+    if planned.plan.is_empty() {
+        return Ok(Applied::default());
+    }
+    state
+        .open_plan(
+            &control.holder,
+            &planned.plan.promoted,
+            time_to_live(control),
+            control.now(),
+        )
+        .await
+        .context("recording that the plan is applied")?;
+    let keeper = Keeper::start(state, control);
+    let applied = apply_held(planned, engine, state, now, (control, &keeper), report).await;
+    keeper.finish(state, control).await;
+    applied
+}
+
+async fn apply_held(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    (control, keeper): (&Control, &Keeper),
     report: Reporter<'_>,
 ) -> Result<Applied, ApplyError> {
     let plan = &planned.plan;
-    if plan.is_empty() {
-        return Ok(Applied::default());
-    }
     check_current(plan, state).await?;
     check_views(plan, state).await?;
     check_tables(plan, engine).await?;
@@ -113,6 +159,29 @@ pub async fn apply(
         .await
         .context("storing the snapshots")?;
 
+    let name = &plan.promoted.name;
+    control
+        .around
+        .before(engine, name, plan.execution_time)
+        .await?;
+    let applied = carry_out(planned, engine, state, now, (control, keeper), report).await;
+    let after = control.around.after(engine, name, plan.execution_time);
+    let ended = after.await;
+    let applied = applied?;
+    ended?;
+    Ok(applied)
+}
+
+/// Fills, audits, records and switches; the snapshots are stored.
+async fn carry_out(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    (control, keeper): (&Control, &Keeper),
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
+    let plan = &planned.plan;
     let entries: BTreeMap<ModelName, PromotedSnapshot> = plan
         .promoted
         .snapshots
@@ -124,8 +193,39 @@ pub async fn apply(
         entries: &entries,
         execution_time: plan.execution_time,
     };
-    prepare_tables(&plan.work, &plan.draft.snapshots, engine, state, now).await?;
-    let outcome = scheduler::fill(engine, state, &scope, &plan.work, now, report).await;
+    let why = Why {
+        environment: &plan.promoted.name,
+        reason: format!("plan {}", plan.id),
+    };
+    prepare_tables(&plan.work, &plan.draft.snapshots, engine, state, &why, now).await?;
+    let filling = Filling {
+        engine,
+        state,
+        scope: &scope,
+        environment: &plan.promoted.name,
+        bound_to: BoundTo {
+            plan_id: plan.promoted.previous_plan_id.as_deref(),
+            finished: false,
+        },
+        filled: &planned.current.filled,
+        now,
+        control,
+        keeper,
+        turns: turns(engine),
+        report,
+    };
+    let outcome = scheduler::fill(&filling, &plan.work).await;
+    match outcome.cut_short.filter(|_| outcome.failed.is_empty()) {
+        Some(CutShort::Stopped) => return Err(ApplyError::Stopped { left: outcome.left }),
+        Some(CutShort::EnvironmentChanged) => {
+            check_current(plan, state).await?;
+            return Err(ApplyError::Conflict {
+                environment: plan.promoted.name.to_string(),
+                by: None,
+            });
+        }
+        None => {}
+    }
     if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
         return Err(ApplyError::Failed {
             failed: outcome.failed,
@@ -156,15 +256,27 @@ pub async fn apply(
         }
         return Ok(applied);
     }
-    state
-        .promote(&plan.promoted, plan.promoted.previous_plan_id.as_deref())
-        .await
-        .map_err(conflict(plan))?;
-    applied.switched = Some(scheduler::switch(engine, &plan.views, report).await?);
-    state
-        .finalize(&plan.promoted.name, &plan.id, now)
-        .await
-        .context("recording that the views are switched")?;
+    let expected = plan.promoted.previous_plan_id.as_deref();
+    let switched = promote(
+        &Promotion {
+            record: &plan.promoted,
+            expected,
+            views: &plan.views,
+        },
+        engine,
+        state,
+        now,
+        control,
+        report,
+    )
+    .await;
+    applied.switched = Some(switched.map_err(|error| match error {
+        PromotionError::Refused(error) => conflict(plan)(error),
+        PromotionError::Other(error) if error.is::<Stopped>() => {
+            ApplyError::Stopped { left: Vec::new() }
+        }
+        PromotionError::Other(error) => ApplyError::Other(error),
+    })?);
     Ok(applied)
 }
 
@@ -195,7 +307,7 @@ async fn check_views(plan: &Plan, state: &StateStore) -> anyhow::Result<()> {
     for other in others.iter().filter(|other| other.name != *own) {
         let mut shown = other.snapshots.iter().filter(|entry| entry.view);
         let taken = shown.find_map(|entry| {
-            let view = view_name(&entry.id.name, &other.name);
+            let view = other.view(&entry.id.name);
             wanted.contains(&view).then_some(view)
         });
         if let Some(view) = taken {
@@ -265,6 +377,7 @@ pub(super) async fn prepare_tables(
     snapshots: &BTreeMap<ModelName, Snapshot>,
     engine: &dyn EngineAdapter,
     state: &StateStore,
+    why: &Why<'_>,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let mut objects = Vec::new();
@@ -286,6 +399,17 @@ pub(super) async fn prepare_tables(
     if objects.is_empty() {
         return Ok(());
     }
+    let entries = objects.iter().map(|object| LedgerEntry {
+        table: object.table.clone(),
+        kind: match object.kind {
+            PhysicalObjectKind::Table => LedgerKind::Table,
+            PhysicalObjectKind::View => LedgerKind::View,
+        },
+        model: Some(object.name.clone()),
+        environment: why.environment.to_string(),
+        reason: why.reason.clone(),
+    });
+    write_down(engine, state, entries.collect(), why, now).await?;
     state
         .record_objects(&objects, now)
         .await

@@ -1,6 +1,5 @@
-//! Remove what nobody needs: expired environments, then tables that no environment and no young snapshot uses.
-
-use std::collections::BTreeSet;
+//! Remove what nobody needs: expired environments, then tables that no environment, no open plan and no young snapshot
+//! uses. It works from the ledger and touches nothing else.
 
 use anyhow::Context;
 use chrono::DateTime;
@@ -10,11 +9,22 @@ use chrono::Utc;
 use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
-use crate::environment::view_name;
+use crate::ops::drops::Drops;
+use crate::ops::drops::drop_all;
+use crate::ops::promote::hold_environment;
+use crate::scheduler::Control;
+use crate::scheduler::Keeper;
+use crate::scheduler::Reporter;
+use crate::scheduler::hold;
+use crate::scheduler::time_to_live;
 use crate::sql::TableName;
-use crate::sql::quote_identifier;
+use crate::state::Claim;
+use crate::state::Lease;
+use crate::state::LedgerKind;
+use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
 use crate::state::StateStore;
+use crate::state::Subject;
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,145 +39,314 @@ pub struct Swept {
     pub failed: Vec<(TableName, String)>,
 }
 
+/// What a janitor looks at.
+#[derive(Clone, Debug)]
+pub struct SweepRequest {
+    /// How long a snapshot stays that nobody uses.
+    pub time_to_live: TimeDelta,
+    /// Only this environment, and no tables.
+    pub environment: Option<EnvironmentName>,
+    /// "Now".
+    pub now: DateTime<Utc>,
+}
+
 /// Removes expired environments and tables that nothing uses. Tables of snapshots that were used within
-/// `time_to_live` stay, so that an open plan or a revert finds them.
+/// the time to live stay, so that a revert finds them; so does whatever a plan uses that somebody applies meanwhile.
 ///
 /// # Errors
 /// When the state does not answer. What the engine refuses to drop is in the result.
 pub async fn sweep(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    time_to_live: TimeDelta,
-    now: DateTime<Utc>,
+    request: &SweepRequest,
+    control: &Control,
+    report: Reporter<'_>,
 ) -> anyhow::Result<Swept> {
+    let keeper = Keeper::start(state, control);
+    let swept = sweep_held(engine, state, request, control, report).await;
+    keeper.finish(state, control).await;
+    swept
+}
+
+async fn sweep_held(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    request: &SweepRequest,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<Swept> {
+    let now = request.now;
+    hold(state, control, &Subject::janitor(), "cleaning up", report).await?;
     let mut swept = Swept::default();
-    for environment in state
+    let environments = state
         .environments()
         .await
-        .context("reading the environments")?
-    {
-        let expired = environment.expires_at.is_some_and(|expires| expires <= now);
-        if expired && !environment.name.is_prod() {
-            let views = drop_environment(engine, state, &environment.name).await?;
-            swept.environments.push(environment.name);
-            swept.views.extend(views);
-        }
+        .context("reading the environments")?;
+    if let Some(only) = &request.environment {
+        anyhow::ensure!(
+            environments.iter().any(|found| found.name == *only),
+            "there is no environment `{only}`; `siding environments` lists them"
+        );
     }
+    let expired = environments.iter().filter(|found| {
+        let only = request.environment.as_ref();
+        is_expired(found, now) && only.is_none_or(|only| *only == found.name)
+    });
+    for environment in expired {
+        let lease = hold_environment(state, &environment.name, control, report).await?;
+        // Somebody may have planned it while this waited.
+        let current = state.environment(&environment.name).await?;
+        if current.is_some_and(|current| is_expired(&current, now)) {
+            let drops = remove(engine, state, &environment.name, now).await?;
+            swept.environments.push(environment.name.clone());
+            swept.views.extend(drops.dropped);
+            swept.failed.extend(drops.failed);
+        }
+        state.release(&lease).await?;
+    }
+    if request.environment.is_some() {
+        return Ok(swept);
+    }
+    sweep_views(engine, state, (now, control), &mut swept).await?;
     let expired = state
-        .expired_snapshots(now, time_to_live)
+        .expired_snapshots(now, request.time_to_live)
         .await
         .context("looking for old snapshots")?;
     let expired: Vec<_> = expired.into_iter().map(|snapshot| snapshot.id).collect();
     // First the record, then the tables: a kill in between leaves tables that the next sweep finds.
     state
-        .delete_snapshots(&expired)
+        .forget_unused(&expired, control.now())
         .await
         .context("removing old snapshots")?;
-    let mut left = state
-        .orphaned_objects()
-        .await
-        .context("looking for unused tables")?;
-    // An engine that binds views keeps what a view reads: views go first, and again what others of them have read.
-    left.sort_by_key(|object| object.kind == PhysicalObjectKind::Table);
-    loop {
-        let before = left.len();
-        swept.failed.clear();
-        for object in std::mem::take(&mut left) {
-            let statement = match object.kind {
-                PhysicalObjectKind::View => engine.drop_view(&object.table),
-                PhysicalObjectKind::Table => engine.drop_table(&object.table),
-            };
-            match engine.execute(&statement).await {
-                Ok(_) => {
-                    state
-                        .mark_dropped(std::slice::from_ref(&object.table), now)
-                        .await
-                        .context("recording a dropped table")?;
-                    swept.tables.push(object.table);
-                }
-                Err(error) => {
-                    swept.failed.push((object.table.clone(), error.to_string()));
-                    left.push(object);
-                }
-            }
-        }
-        if left.is_empty() || left.len() == before {
-            break;
-        }
-    }
+    sweep_tables(engine, state, (now, control), &mut swept).await?;
     state
         .compact_intervals(now)
         .await
         .context("compacting the intervals")?;
+    state
+        .forget_old_batches()
+        .await
+        .context("forgetting old batches")?;
     Ok(swept)
 }
 
-/// Drops an environment's views in one transaction, then its record. Returns the views.
+fn is_expired(environment: &Environment, now: DateTime<Utc>) -> bool {
+    let expired = environment.expires_at.is_some_and(|expires| expires <= now);
+    expired && !environment.name.is_prod()
+}
+
+/// Drops views that no environment shows any more, such as those that could not be dropped before.
+async fn sweep_views(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    (now, control): (DateTime<Utc>, &Control),
+    swept: &mut Swept,
+) -> anyhow::Result<()> {
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let mut names: Vec<EnvironmentName> = ledger
+        .iter()
+        .filter(|record| record.entry.kind == LedgerKind::EnvironmentView)
+        .map(|record| EnvironmentName::from(record.entry.environment.clone()))
+        .collect();
+    names.dedup();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let subject = Subject::environment(&name);
+        let Some(lease) = claimed(state, control, &subject).await? else {
+            continue;
+        };
+        let environment = state.environment(&name).await?;
+        // While a switch is not known to be done, any of them may be what readers see.
+        let is_settled = environment
+            .as_ref()
+            .is_none_or(|environment| environment.finalized_at.is_some());
+        if is_settled {
+            let shown = environment.iter().flat_map(|of| {
+                let entries = of.snapshots.iter().filter(|entry| entry.view);
+                entries.map(|entry| of.view(&entry.id.name))
+            });
+            let shown: Vec<TableName> = shown.collect();
+            let mut left = state.ledger_views(name.as_str()).await?;
+            left.retain(|view| !shown.contains(view));
+            let left = left.into_iter().map(|view| (view, LedgerKind::View));
+            let drops = drop_all(engine, state, left.collect(), now).await?;
+            swept.views.extend(drops.dropped);
+            swept.failed.extend(drops.failed);
+        }
+        state.release(&lease).await?;
+    }
+    Ok(())
+}
+
+/// Drops physical tables and views that nobody needs. What somebody writes now stays.
+async fn sweep_tables(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    (now, control): (DateTime<Utc>, &Control),
+    swept: &mut Swept,
+) -> anyhow::Result<()> {
+    let orphans = state
+        .orphaned_objects()
+        .await
+        .context("looking for unused tables")?;
+    let mut going = Vec::new();
+    let mut leases = Vec::new();
+    for object in orphans {
+        let subject = Subject::table(&object.name, &object.version);
+        let Some(lease) = claimed(state, control, &subject).await? else {
+            continue;
+        };
+        if state.is_orphaned(&object, control.now()).await? {
+            going.push((object.table.clone(), kind(&object)));
+            leases.push(lease);
+        } else {
+            state.release(&lease).await?;
+        }
+    }
+    let drops = drop_all(engine, state, going, now).await?;
+    swept.tables.extend(drops.dropped);
+    swept.failed.extend(drops.failed);
+    for lease in leases {
+        state.release(&lease).await?;
+    }
+    Ok(())
+}
+
+fn kind(object: &PhysicalObject) -> LedgerKind {
+    match object.kind {
+        PhysicalObjectKind::Table => LedgerKind::Table,
+        PhysicalObjectKind::View => LedgerKind::View,
+    }
+}
+
+/// Takes `subject` unless somebody has it.
+async fn claimed(
+    state: &StateStore,
+    control: &Control,
+    subject: &Subject,
+) -> anyhow::Result<Option<Lease>> {
+    let (ttl, now) = (time_to_live(control), control.now());
+    match state.claim(subject, &control.holder, ttl, now).await? {
+        Claim::Given(lease) => Ok(Some(lease)),
+        Claim::Held(_) => Ok(None),
+    }
+}
+
+/// Drops an environment's views, then its record. Returns the views.
 ///
 /// Succeeds when the environment is gone already.
 ///
 /// # Errors
-/// For `prod`, and when the state or the engine does not answer; then it can be run again.
+/// For `prod`, and when the state or the engine does not answer or a view cannot be dropped; then it can be run again.
 pub async fn drop_environment(
     engine: &dyn EngineAdapter,
     state: &StateStore,
     name: &EnvironmentName,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
 ) -> anyhow::Result<Vec<TableName>> {
     anyhow::ensure!(!name.is_prod(), "`prod` cannot be removed");
-    let Some(environment) = state
+    let keeper = Keeper::start(state, control);
+    let drops = async {
+        hold_environment(state, name, control, report).await?;
+        remove(engine, state, name, now).await
+    }
+    .await;
+    keeper.finish(state, control).await;
+    let drops = drops?;
+    if let Some((view, error)) = drops.failed.first() {
+        anyhow::bail!(
+            "dropping `{}`: {error}; the janitor tries again",
+            view.plain()
+        );
+    }
+    Ok(drops.dropped)
+}
+
+/// Drops an environment's views, what is left of its schemas, and its record. The caller holds the environment.
+pub(super) async fn remove(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    name: &EnvironmentName,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Drops> {
+    let environment = state
         .environment(name)
         .await
-        .context("reading the environment")?
-    else {
-        return Ok(Vec::new());
-    };
-    let views = views_of(state, &environment).await?;
-    let schemas: BTreeSet<_> = views
-        .iter()
-        .filter_map(|view| Some((view.catalog.clone(), view.schema.clone()?)))
-        .collect();
-    // If this ends half way, a plan of the environment must make its views again.
-    state
-        .reopen(name, &environment.plan_id)
-        .await
-        .context("recording that the views go")?;
-    let mut transaction = engine.begin().await?;
-    for view in &views {
-        transaction
-            .execute(&engine.drop_view(view))
+        .context("reading the environment")?;
+    let mut views = state.ledger_views(name.as_str()).await?;
+    if let Some(environment) = &environment {
+        views.extend(recorded_views(state, environment).await?);
+        // If this ends half way, a plan of the environment must make its views again.
+        state
+            .reopen(name, &environment.plan_id)
             .await
-            .with_context(|| format!("dropping `{}`", view.plain()))?;
+            .context("recording that the views go")?;
     }
-    transaction.commit().await?;
-    let names: Vec<String> = schemas.iter().map(|(_, schema)| schema.clone()).collect();
-    let left = engine.objects(&names).await?;
-    for (catalog, schema) in schemas {
-        // Somebody may keep own tables in there; then the schema stays.
-        if left
-            .iter()
-            .any(|object| object.table.schema.as_ref() == Some(&schema))
-        {
-            continue;
-        }
-        let prefix = catalog.map_or_else(String::new, |catalog| {
-            format!("{}.", quote_identifier(&catalog))
-        });
-        let drop = format!(
-            "DROP SCHEMA IF EXISTS {prefix}{}",
-            quote_identifier(&schema)
-        );
-        // What else may be in there, such as a sequence, is not ours either.
-        engine.execute(&drop).await.ok();
+    views.sort();
+    views.dedup();
+    let going = views.into_iter().map(|view| (view, LedgerKind::View));
+    let drops = drop_all(engine, state, going.collect(), now).await?;
+    if let Some(environment) = &environment {
+        state
+            .delete_environment(name, &environment.plan_id)
+            .await
+            .context("removing the record")?;
     }
-    state
-        .delete_environment(name, &environment.plan_id)
-        .await
-        .context("removing the record")?;
-    Ok(views)
+    drop_schemas(engine, state, name, &drops.dropped, now).await?;
+    Ok(drops)
+}
+
+/// Drops the schemas that were made for the environment, where nothing is left in them.
+async fn drop_schemas(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    name: &EnvironmentName,
+    views: &[TableName],
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let suffix = format!("__{name}");
+    let mut schemas: Vec<TableName> = ledger
+        .iter()
+        .filter(|record| record.entry.kind == LedgerKind::Schema)
+        .filter(|record| record.entry.environment == name.as_str())
+        .map(|record| record.entry.table.clone())
+        .collect();
+    // Those of earlier releases were not written down, but have a name that is nobody else's.
+    schemas.extend(views.iter().filter_map(|view| {
+        let schema = view.schema.as_ref()?;
+        schema.ends_with(&suffix).then(|| TableName {
+            name: String::new(),
+            ..view.clone()
+        })
+    }));
+    schemas.sort();
+    schemas.dedup();
+    // Physical schemas are shared by all environments, and others may be about to use them.
+    let is_left = |schema: &TableName| {
+        !ledger.iter().any(|record| {
+            let table = &record.entry.table;
+            !table.name.is_empty()
+                && !views.contains(table)
+                && (&table.catalog, &table.schema) == (&schema.catalog, &schema.schema)
+        })
+    };
+    schemas.retain(is_left);
+    let going = schemas
+        .into_iter()
+        .map(|schema| (schema, LedgerKind::Schema));
+    drop_all(engine, state, going.collect(), now).await?;
+    Ok(())
 }
 
 /// The views that the record shows, and those of earlier records if the last switch may not be done.
-async fn views_of(state: &StateStore, environment: &Environment) -> anyhow::Result<Vec<TableName>> {
+async fn recorded_views(
+    state: &StateStore,
+    environment: &Environment,
+) -> anyhow::Result<Vec<TableName>> {
     let mut entries = environment.snapshots.clone();
     if environment.finalized_at.is_none() {
         let history = state
@@ -180,10 +359,8 @@ async fn views_of(state: &StateStore, environment: &Environment) -> anyhow::Resu
                 .flat_map(|promotion| promotion.snapshots),
         );
     }
-    let views: BTreeSet<TableName> = entries
-        .iter()
-        .filter(|entry| entry.view)
-        .map(|entry| view_name(&entry.id.name, &environment.name))
-        .collect();
-    Ok(views.into_iter().collect())
+    let shown = entries.iter().filter(|entry| entry.view);
+    Ok(shown
+        .map(|entry| environment.view(&entry.id.name))
+        .collect())
 }

@@ -14,6 +14,7 @@ use crate::engine::EngineAdapter;
 use crate::engine::EngineError;
 use crate::environment::EnvironmentName;
 use crate::ops;
+use crate::ops::Applied;
 use crate::ops::ApplyError;
 use crate::ops::OpenError;
 use crate::ops::PlanRequest;
@@ -34,6 +35,7 @@ use crate::plan::Promoted;
 use crate::project::BotMergeMethod;
 use crate::project::LoadOptions;
 use crate::project::load_config;
+use crate::scheduler::Control;
 use crate::scheduler::Reporter;
 
 /// Longest wait for a warehouse that another process has open.
@@ -48,9 +50,11 @@ pub async fn answer(
     gateway: Option<String>,
     environment: BTreeMap<String, String>,
     now: DateTime<Utc>,
+    control: &Control,
     report: Reporter<'_>,
 ) -> JobAnswer {
     let job = Job {
+        control,
         request,
         now: request.execution_time.unwrap_or(now),
         gateway,
@@ -132,6 +136,7 @@ fn failed(error: &anyhow::Error) -> JobAnswer {
 }
 
 struct Job<'a> {
+    control: &'a Control,
     request: &'a JobRequest,
     now: DateTime<Utc>,
     gateway: Option<String>,
@@ -159,11 +164,23 @@ impl Job<'_> {
             execution_time: self.now,
             include_unmodified: session.config().plan.include_unmodified,
             against_prod: true,
+            naming: session.naming(),
             expires_at: session.expires_at(&environment, self.now),
             actor: self.request.actor.clone(),
             choices: session.choices(BTreeMap::new(), &self.request.actor),
             environment,
         }
+    }
+
+    async fn apply(
+        &self,
+        planned: &Planned,
+        engine: &dyn EngineAdapter,
+        session: &Session,
+        report: Reporter<'_>,
+    ) -> Result<Applied, ApplyError> {
+        let state = session.state();
+        ops::apply(planned, engine, state, self.now, self.control, report).await
     }
 
     fn policy(&self) -> anyhow::Result<JobAnswer> {
@@ -210,8 +227,9 @@ impl Job<'_> {
             return Ok(answer);
         }
         let engine = open_warehouse(&session).await?;
-        let applied =
-            ops::apply(&planned, engine.as_ref(), session.state(), self.now, report).await;
+        let applied = self
+            .apply(&planned, engine.as_ref(), &session, report)
+            .await;
         let applied = match applied {
             Ok(applied) => applied,
             Err(error) => return Ok(apply_failed(error)),
@@ -306,11 +324,13 @@ impl Job<'_> {
             return Ok(JobAnswer::Conflict { message });
         }
         let engine = open_warehouse(&session).await?;
-        let applied =
-            match ops::apply(&planned, engine.as_ref(), session.state(), self.now, report).await {
-                Ok(applied) => applied,
-                Err(error) => return Ok(apply_failed(error)),
-            };
+        let applied = match self
+            .apply(&planned, engine.as_ref(), &session, report)
+            .await
+        {
+            Ok(applied) => applied,
+            Err(error) => return Ok(apply_failed(error)),
+        };
         let switched = applied.switched.unwrap_or_default();
         let shown = planned
             .plan
@@ -343,7 +363,15 @@ impl Job<'_> {
         let session = Session::open_config(&options).await?;
         let engine = open_warehouse(&session).await?;
         let name = EnvironmentName::from(name.to_owned());
-        let views = ops::drop_environment(engine.as_ref(), session.state(), &name).await?;
+        let views = ops::drop_environment(
+            engine.as_ref(),
+            session.state(),
+            &name,
+            self.now,
+            self.control,
+            &|_| {},
+        )
+        .await?;
         Ok(JobAnswer::Cleaned {
             views: views.iter().map(crate::sql::TableName::plain).collect(),
         })
@@ -386,7 +414,7 @@ fn apply_failed(error: ApplyError) -> JobAnswer {
         ApplyError::Conflict { .. } => JobAnswer::Conflict {
             message: error.to_string(),
         },
-        ApplyError::Failed { .. } => JobAnswer::Failed {
+        ApplyError::Failed { .. } | ApplyError::Stopped { .. } => JobAnswer::Failed {
             message: error.to_string(),
             diagnostics: Vec::new(),
         },

@@ -10,12 +10,13 @@ use chrono::Utc;
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
+use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Moment;
 use crate::model::topological;
+use crate::ops::switches::name_views;
 use crate::plan::Choices;
 use crate::plan::Current;
 use crate::plan::Plan;
@@ -47,6 +48,8 @@ pub struct PlanRequest {
     pub against_prod: bool,
     /// When a development environment may be removed.
     pub expires_at: Option<DateTime<Utc>>,
+    /// What the environment's views are called.
+    pub naming: Naming,
     /// Who asks.
     pub actor: String,
     /// What people decided about categories.
@@ -141,7 +144,8 @@ pub async fn plan(
         actor: request.actor.clone(),
         expires_at: request.expires_at,
     };
-    let plan = build(draft, &current, &options)?;
+    let mut plan = build(draft, &current, &options)?;
+    name_views(&mut plan, &current, request.naming);
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     Ok(Planned {
         plan,
@@ -226,7 +230,7 @@ async fn current(
             .context("reading the history")?
         {
             let shown = promotion.snapshots.iter().filter(|entry| entry.view);
-            past_views.extend(shown.map(|entry| view_name(&entry.id.name, &target.name)));
+            past_views.extend(shown.map(|entry| target.view(&entry.id.name)));
         }
     }
     Ok(Current {

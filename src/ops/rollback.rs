@@ -1,6 +1,5 @@
 //! Rollback: the same switch back, to what an earlier plan had promoted.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use anyhow::Context;
@@ -11,9 +10,11 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
-use crate::plan::ViewSwitch;
-use crate::scheduler;
+use crate::ops::promote::Promotion;
+use crate::ops::promote::promote;
+use crate::ops::switches::switch_to;
+use crate::scheduler::Control;
+use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
 use crate::scheduler::Switched;
 use crate::sql::TableName;
@@ -32,7 +33,20 @@ pub struct RolledBack {
     pub switched: Switched,
 }
 
-/// Points `name`'s views at what plan `to` had promoted; without `to`, at what was there before the current plan.
+/// What to roll back.
+#[derive(Clone, Copy, Debug)]
+pub struct RollbackRequest<'a> {
+    /// Which environment.
+    pub environment: &'a EnvironmentName,
+    /// The plan to go back to, or the start of its id; `None` means the one before the current.
+    pub to: Option<&'a str>,
+    /// Who asks.
+    pub actor: &'a str,
+    /// "Now".
+    pub now: DateTime<Utc>,
+}
+
+/// Points the environment's views at what an earlier plan had promoted.
 ///
 /// # Errors
 /// When there is no earlier promotion, when one of its tables is gone, or when somebody else changes the
@@ -40,12 +54,29 @@ pub struct RolledBack {
 pub async fn rollback(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    name: &EnvironmentName,
-    to: Option<&str>,
-    actor: &str,
-    now: DateTime<Utc>,
+    request: &RollbackRequest<'_>,
+    control: &Control,
     report: Reporter<'_>,
 ) -> anyhow::Result<RolledBack> {
+    let keeper = Keeper::start(state, control);
+    let result = rollback_held(engine, state, request, control, report).await;
+    keeper.finish(state, control).await;
+    result
+}
+
+async fn rollback_held(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    request: &RollbackRequest<'_>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<RolledBack> {
+    let RollbackRequest {
+        environment: name,
+        to,
+        actor,
+        now,
+    } = *request;
     let current = state
         .environment(name)
         .await
@@ -81,14 +112,6 @@ pub async fn rollback(
     );
     tables_exist(engine, &wanted.snapshots).await?;
 
-    let views = switch_between(
-        &current,
-        &wanted.snapshots,
-        &history
-            .iter()
-            .flat_map(|promotion| &promotion.snapshots)
-            .collect::<Vec<_>>(),
-    );
     let hash =
         blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
     let record = Environment {
@@ -100,16 +123,26 @@ pub async fn rollback(
         promoted_at: now,
         finalized_at: None,
         expires_at: current.expires_at,
+        naming: current.naming,
     };
-    state
-        .promote(&record, Some(&current.plan_id))
+    let mut past: BTreeSet<TableName> = state
+        .ledger_views(name.as_str())
         .await
-        .context("recording the rollback")?;
-    let switched = scheduler::switch(engine, &views, report).await?;
-    state
-        .finalize(name, &record.plan_id, now)
+        .context("reading the ledger")?
+        .into_iter()
+        .collect();
+    let shown = history.iter().flat_map(|promotion| &promotion.snapshots);
+    let shown = shown.filter(|entry| entry.view);
+    past.extend(shown.map(|entry| current.view(&entry.id.name)));
+    let views = switch_to(Some(&current), &record, &past);
+    let promotion = Promotion {
+        record: &record,
+        expected: Some(&current.plan_id),
+        views: &views,
+    };
+    let switched = promote(&promotion, engine, state, now, control, report)
         .await
-        .context("recording that the views are switched")?;
+        .context("rolling back")?;
     Ok(RolledBack {
         from: current.plan_id,
         to: wanted.plan_id.clone(),
@@ -146,46 +179,4 @@ async fn tables_exist(
         gone.join(", ")
     );
     Ok(())
-}
-
-fn switch_between(
-    current: &Environment,
-    wanted: &[PromotedSnapshot],
-    past: &[&PromotedSnapshot],
-) -> ViewSwitch {
-    let shown = |entries: &[PromotedSnapshot]| -> BTreeMap<TableName, TableName> {
-        let shown = entries.iter().filter(|entry| entry.view);
-        shown
-            .filter_map(|entry| {
-                Some((
-                    view_name(&entry.id.name, &current.name),
-                    entry.table.clone()?,
-                ))
-            })
-            .collect()
-    };
-    let (before, after) = (shown(&current.snapshots), shown(wanted));
-    let mut drop: BTreeSet<TableName> = before
-        .keys()
-        .filter(|view| !after.contains_key(*view))
-        .cloned()
-        .collect();
-    let finished = current.finalized_at.is_some();
-    if !finished {
-        let past = past
-            .iter()
-            .filter(|entry| entry.view)
-            .map(|entry| view_name(&entry.id.name, &current.name));
-        drop.extend(past.filter(|view| !after.contains_key(view)));
-    }
-    let total = after.len();
-    let create: Vec<_> = after
-        .into_iter()
-        .filter(|(view, table)| !finished || before.get(view) != Some(table))
-        .collect();
-    ViewSwitch {
-        unchanged: total - create.len(),
-        create,
-        drop: drop.into_iter().collect(),
-    }
 }

@@ -1,6 +1,8 @@
 //! Run: fill what cron says is due in an environment, with the definitions that it was promoted with.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::DateTime;
@@ -10,22 +12,56 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
-use crate::environment::view_name;
+use crate::model::Cron;
 use crate::model::Model;
+use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
+use crate::ops::ledger::Why;
 use crate::ops::plan::snapshots_of;
+use crate::ops::promote::finish_switch;
+use crate::ops::promote::hold_environment;
+use crate::ops::run_selection::Selection;
 use crate::plan::RunRange;
-use crate::plan::ViewSwitch;
 use crate::plan::Work;
 use crate::plan::due;
 use crate::scheduler;
+use crate::scheduler::BoundTo;
+use crate::scheduler::Control;
+use crate::scheduler::CutShort;
+use crate::scheduler::Filling;
+use crate::scheduler::Keeper;
 use crate::scheduler::Outcome;
+use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
+use crate::scheduler::turns;
+use crate::snapshot::Interval;
 use crate::snapshot::Snapshot;
 use crate::state::StateStore;
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Which environment.
+    pub environment: EnvironmentName,
+    /// Which part of time.
+    pub range: RunRange,
+    /// Which models; all where none is named.
+    pub selection: Selection,
+    /// What to do when another plan changes the environment meanwhile.
+    pub on_change: OnChange,
+}
+
+/// What a run does when another plan changes its environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// Begin again with what the environment is now.
+    Restart,
+    /// End; what is done is recorded.
+    End,
+}
 
 /// What a run did.
 #[derive(Debug)]
@@ -36,6 +72,10 @@ pub struct RunReport {
     pub outcome: Outcome,
     /// Whether a switch that an earlier command left undone was finished first.
     pub finished_switch: bool,
+    /// How often the run began again because another plan had changed the environment.
+    pub restarts: usize,
+    /// When the next model is due; `None` when none ever is.
+    pub next: Option<DateTime<Utc>>,
 }
 
 /// Fills what is due. Local files are not read: seeds are part of what was promoted.
@@ -46,11 +86,136 @@ pub struct RunReport {
 pub async fn run(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    name: &EnvironmentName,
-    range: &RunRange,
+    request: &RunRequest,
+    control: &Control,
     report: Reporter<'_>,
 ) -> anyhow::Result<RunReport> {
-    let now = range.execution_time;
+    let keeper = Keeper::start(state, control);
+    let result = run_held(engine, state, request, (control, &keeper), report).await;
+    keeper.finish(state, control).await;
+    result
+}
+
+async fn run_held(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    request: &RunRequest,
+    (control, keeper): (&Control, &Keeper),
+    report: Reporter<'_>,
+) -> anyhow::Result<RunReport> {
+    let now = request.range.execution_time;
+    let mut finished_switch = false;
+    let mut restarts = 0;
+    loop {
+        let (environment, finished) = ready(engine, state, request, control, report).await?;
+        finished_switch |= finished;
+        let due = find_due(state, &environment, request).await?;
+        let entries = environment.snapshots.iter();
+        let entries: BTreeMap<ModelName, PromotedSnapshot> = entries
+            .map(|entry| (entry.id.name.clone(), entry.clone()))
+            .collect();
+        let scope = Scope {
+            snapshots: &due.snapshots,
+            entries: &entries,
+            execution_time: now,
+        };
+        let why = Why {
+            environment: &environment.name,
+            reason: format!("run at {}", now.format("%Y-%m-%dT%H:%M:%SZ")),
+        };
+        prepare_tables(&due.work, &due.snapshots, engine, state, &why, now).await?;
+        let filling = Filling {
+            engine,
+            state,
+            scope: &scope,
+            environment: &environment.name,
+            bound_to: BoundTo {
+                plan_id: Some(&environment.plan_id),
+                finished: true,
+            },
+            filled: &due.filled,
+            now,
+            control,
+            keeper,
+            turns: turns(engine),
+            report,
+        };
+        let around = &control.around;
+        if !due.work.is_empty() {
+            around.before(engine, &environment.name, now).await?;
+        }
+        let outcome = scheduler::fill(&filling, &due.work).await;
+        if !due.work.is_empty() {
+            around.after(engine, &environment.name, now).await?;
+        }
+        let changed = outcome.cut_short == Some(CutShort::EnvironmentChanged);
+        if changed && request.on_change == OnChange::Restart {
+            report(Progress::Restarted);
+            restarts += 1;
+            continue;
+        }
+        return Ok(RunReport {
+            next: next_due(&due.snapshots, &environment, now),
+            work: due.work,
+            outcome,
+            finished_switch,
+            restarts,
+        });
+    }
+}
+
+/// The environment, with its views as its record says; and whether they had to be switched.
+async fn ready(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    request: &RunRequest,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<(Environment, bool)> {
+    let name = &request.environment;
+    let read = async || {
+        let environment = state
+            .environment(name)
+            .await
+            .context("reading the environment")?;
+        environment.with_context(|| {
+            format!("there is no environment `{name}`; `siding plan {name}` makes it")
+        })
+    };
+    let environment = read().await?;
+    if environment.finalized_at.is_some() {
+        return Ok((environment, false));
+    }
+    // Somebody may be at it: then this waits, and finds it done.
+    let lease = hold_environment(state, name, control, report).await?;
+    let environment = read().await?;
+    if environment.finalized_at.is_some() {
+        state.release(&lease).await?;
+        return Ok((environment, false));
+    }
+    let now = request.range.execution_time;
+    finish_switch(engine, state, &environment, &lease, now, report).await?;
+    Ok((read().await?, true))
+}
+
+/// How complete each model of an environment is.
+#[derive(Clone, Debug)]
+pub struct Completeness {
+    /// What is due and not filled, by model, parents first.
+    pub missing: Vec<(ModelName, Vec<Interval>)>,
+    /// The other models, sorted.
+    pub complete: Vec<ModelName>,
+}
+
+/// What a run would fill. Changes nothing, and asks the state only.
+///
+/// # Errors
+/// When there is no such environment, or the state does not answer.
+pub async fn check_intervals(
+    state: &StateStore,
+    request: &RunRequest,
+) -> anyhow::Result<Completeness> {
+    let name = &request.environment;
     let environment = state
         .environment(name)
         .await
@@ -58,15 +223,48 @@ pub async fn run(
     let environment = environment.with_context(|| {
         format!("there is no environment `{name}`; `siding plan {name}` makes it")
     })?;
-    let snapshots = snapshots_of(state, Some(&environment)).await?;
-    let finished_switch = environment.finalized_at.is_none();
-    if finished_switch {
-        finish_switch(engine, state, &environment, now, report).await?;
-    }
-    let models: BTreeMap<ModelName, std::sync::Arc<Model>> = snapshots
-        .iter()
-        .map(|(name, snapshot)| (name.clone(), std::sync::Arc::clone(&snapshot.model)))
+    let models = snapshots_of(state, Some(&environment)).await?;
+    let models: BTreeMap<ModelName, Arc<Model>> = models
+        .into_iter()
+        .map(|(name, snapshot)| (name, snapshot.model))
         .collect();
+    let selected = request.selection.among(&models)?;
+    let due = find_due(state, &environment, request).await?;
+    let missing: Vec<_> = due
+        .work
+        .into_iter()
+        .map(|work| (work.name, work.ranges))
+        .collect();
+    let is_missing: BTreeSet<&ModelName> = missing.iter().map(|(name, _)| name).collect();
+    let complete = models
+        .iter()
+        .filter(|(_, model)| !model.kind.is_symbolic())
+        .map(|(name, _)| name)
+        .filter(|name| !is_missing.contains(name))
+        .filter(|name| selected.as_ref().is_none_or(|these| these.contains(*name)));
+    Ok(Completeness {
+        complete: complete.cloned().collect(),
+        missing,
+    })
+}
+
+struct Due {
+    snapshots: BTreeMap<ModelName, Snapshot>,
+    filled: BTreeMap<(ModelName, crate::snapshot::Version), crate::snapshot::Intervals>,
+    work: Vec<Work>,
+}
+
+async fn find_due(
+    state: &StateStore,
+    environment: &Environment,
+    request: &RunRequest,
+) -> anyhow::Result<Due> {
+    let snapshots = snapshots_of(state, Some(environment)).await?;
+    let models: BTreeMap<ModelName, Arc<Model>> = snapshots
+        .iter()
+        .map(|(name, snapshot)| (name.clone(), Arc::clone(&snapshot.model)))
+        .collect();
+    let selected: Option<BTreeSet<ModelName>> = request.selection.among(&models)?;
     let order = topological(&models);
     let tables: Vec<_> = environment
         .snapshots
@@ -77,73 +275,36 @@ pub async fn run(
         .filled(&tables)
         .await
         .context("reading the intervals")?;
-    let work = due(&order, &snapshots, &environment, &filled, range);
-    let entries: BTreeMap<ModelName, PromotedSnapshot> = environment
-        .snapshots
-        .iter()
-        .map(|entry| (entry.id.name.clone(), entry.clone()))
-        .collect();
-    let outcome = fill(engine, state, &snapshots, &entries, &work, now, report).await?;
-    Ok(RunReport {
+    let mut work = due(&order, &snapshots, environment, &filled, &request.range);
+    if let Some(selected) = selected {
+        work.retain(|work| selected.contains(&work.name));
+    }
+    Ok(Due {
+        snapshots,
+        filled,
         work,
-        outcome,
-        finished_switch,
     })
 }
 
-async fn fill(
-    engine: &dyn EngineAdapter,
-    state: &StateStore,
+/// When the first model of `environment` is due after `now`; `None` when none ever is.
+pub(super) fn next_due(
     snapshots: &BTreeMap<ModelName, Snapshot>,
-    entries: &BTreeMap<ModelName, PromotedSnapshot>,
-    work: &[Work],
-    now: DateTime<Utc>,
-    report: Reporter<'_>,
-) -> anyhow::Result<Outcome> {
-    prepare_tables(work, snapshots, engine, state, now).await?;
-    let scope = Scope {
-        snapshots,
-        entries,
-        execution_time: now,
-    };
-    Ok(scheduler::fill(engine, state, &scope, work, now, report).await)
-}
-
-/// Points every view of `environment` at what its record says, and marks the record done.
-///
-/// For a switch of which only the record was written when the process died.
-pub(super) async fn finish_switch(
-    engine: &dyn EngineAdapter,
-    state: &StateStore,
     environment: &Environment,
     now: DateTime<Utc>,
-    report: Reporter<'_>,
-) -> anyhow::Result<()> {
-    let mut views = ViewSwitch::default();
-    for entry in environment.snapshots.iter().filter(|entry| entry.view) {
-        let table = entry
-            .table
-            .clone()
-            .context("a view in the record has no table")?;
-        views
-            .create
-            .push((view_name(&entry.id.name, &environment.name), table));
-    }
-    for promotion in state
-        .history(&environment.name)
-        .await
-        .context("reading the history")?
-    {
-        for entry in promotion.snapshots.iter().filter(|entry| entry.view) {
-            let view = view_name(&entry.id.name, &environment.name);
-            if !views.create.iter().any(|(kept, _)| *kept == view) && !views.drop.contains(&view) {
-                views.drop.push(view);
-            }
-        }
-    }
-    scheduler::switch(engine, &views, report).await?;
-    state
-        .finalize(&environment.name, &environment.plan_id, now)
-        .await
-        .context("recording that the views are switched")
+) -> Option<DateTime<Utc>> {
+    let crons: BTreeSet<&str> = environment
+        .snapshots
+        .iter()
+        .filter_map(|entry| snapshots.get(&entry.id.name))
+        .map(|snapshot| &snapshot.model)
+        .filter(|model| is_repeated(&model.kind))
+        .map(|model| model.cron.as_str())
+        .collect();
+    let crons = crons.into_iter().filter_map(|text| Cron::parse(text).ok());
+    crons.map(|cron| cron.next(now)).min()
+}
+
+/// Whether a table of that kind is filled more than once.
+fn is_repeated(kind: &ModelKind) -> bool {
+    !kind.is_symbolic() && !matches!(kind, ModelKind::View | ModelKind::Seed(_))
 }

@@ -12,6 +12,7 @@ use chrono::Utc;
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
+use crate::environment::Naming;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
@@ -25,6 +26,7 @@ use crate::project::CategorizeMode;
 use crate::project::Config;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
+use crate::project::SuffixTarget;
 use crate::project::load;
 use crate::project::load_config;
 use crate::snapshot::Candidate;
@@ -208,6 +210,14 @@ impl Session {
         let config = connections::warehouse(&self.config, &self.options)?;
         let engine = crate::engine::connect(&config).await?;
         Ok(engine)
+    }
+
+    /// What the views of environments are called.
+    pub fn naming(&self) -> Naming {
+        match self.config.suffix_target {
+            SuffixTarget::Schema => Naming::Schema,
+            SuffixTarget::Table => Naming::Table,
+        }
     }
 
     /// When `environment`, promoted `now`, may be removed; `None` means never.

@@ -8,6 +8,7 @@ use chrono::Utc;
 
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
+use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
 use crate::environment::view_name;
 use crate::model::ModelKind;
@@ -168,6 +169,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         promoted_by: options.actor.clone(),
         promoted_at: options.execution_time,
         finalized_at: None,
+        naming: Naming::default(),
         expires_at: options
             .expires_at
             .filter(|_| !options.environment.is_prod()),

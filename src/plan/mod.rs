@@ -9,11 +9,13 @@ mod categorize;
 mod choices;
 mod diff;
 mod draft;
+mod estimate;
 mod job;
 mod missing;
 mod properties;
 mod summary;
 mod types;
+mod units;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -23,10 +25,13 @@ pub use choices::Ask;
 pub use choices::Choices;
 pub use diff::Change;
 pub use draft::*;
+pub use estimate::*;
 pub use job::*;
 pub use missing::RunRange;
 pub use missing::due;
 pub use summary::*;
+pub use units::interval_unit;
+pub use units::units_in;
 
 use crate::environment::Environment;
 use crate::model::ModelName;

@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
 use crate::plan::Plan;
+use crate::plan::PlanEstimate;
 use crate::plan::Work;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Intervals;
@@ -35,6 +36,9 @@ pub struct PlanSummary {
     pub virtual_update_only: bool,
     /// Every model of the project and every removed one, sorted by name.
     pub models: Vec<ModelSummary>,
+    /// What filling takes, as far as it was estimated.
+    #[serde(default)]
+    pub estimate: Option<PlanEstimate>,
     /// What a user should know or fix.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -199,6 +203,7 @@ impl PlanSummary {
             plan_id: plan.id.clone(),
             virtual_update_only: plan.work.is_empty() && !plan.is_empty(),
             models: models.collect(),
+            estimate: None,
             diagnostics,
         }
     }

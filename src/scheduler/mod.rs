@@ -4,20 +4,41 @@
 //! rows that a blocking audit refuses. The interval is recorded after that; a kill in between repeats a batch
 //! that replaces its own rows.
 
+mod around;
 mod audit;
+mod batch;
+mod control;
+mod hold;
 mod materialize;
+mod outcome;
 mod past;
 mod progress;
 mod promote;
 mod queue;
 mod render;
 
+pub use around::Around;
 pub use audit::AuditFailure;
 pub use audit::audit_table;
+pub use control::Clock;
+pub use control::Control;
+pub use control::Retries;
+pub use control::Stop;
+pub use control::StopSwitch;
+pub use control::Stopped;
+pub use hold::Keeper;
+pub use hold::hold;
+pub use hold::time_to_live;
+pub use outcome::CutShort;
+pub use outcome::ModelOutcome;
+pub use outcome::ModelStatus;
+pub use outcome::Outcome;
 pub use progress::Progress;
 pub use progress::Reporter;
 pub use promote::Switched;
 pub use promote::switch;
-pub use queue::Outcome;
+pub use queue::BoundTo;
+pub use queue::Filling;
 pub use queue::fill;
+pub use queue::turns;
 pub use render::Scope;

@@ -14,17 +14,23 @@ use crate::engine::EngineColumn;
 use crate::engine::Transaction;
 use crate::model::Model;
 use crate::plan::Work;
+use crate::scheduler::Filling;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::sql::TableName;
+use crate::state::BatchRecord;
+use crate::state::Lease;
+use crate::state::LedgerEntry;
+use crate::state::LedgerKind;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
-use crate::state::StateStore;
 
 /// What is known of the past of one model's table, while it is filled.
 pub(super) struct Past {
     /// Where batches are marked; `None` for models that do not depend on their past.
     pub(super) marker: Option<TableName>,
+    /// Whether the model depends on its past.
+    is_dependent: bool,
     /// Whether nothing was filled yet.
     is_new: bool,
     /// What the state has as filled.
@@ -32,26 +38,27 @@ pub(super) struct Past {
     /// What an earlier process wrote and could not record; it is recorded now.
     found: Option<Interval>,
     /// What was written and is not recorded, until all behind it is written anew.
-    held: Vec<Interval>,
+    held: Vec<BatchRecord>,
 }
 
 impl Past {
     /// Reads the past of the table that `work` fills, and records what an earlier process wrote and could not record.
     pub(super) async fn of(
-        engine: &dyn EngineAdapter,
-        state: &StateStore,
+        filling: &Filling<'_>,
         model: &Model,
         work: &Work,
-        now: DateTime<Utc>,
+        lease: &Lease,
     ) -> anyhow::Result<Self> {
+        let (engine, state, now) = (filling.engine, filling.state, filling.now);
         let mut past = Self {
             marker: None,
+            is_dependent: model.depends_on_its_past(),
             is_new: false,
             filled: Intervals::default(),
             found: None,
             held: Vec::new(),
         };
-        if !model.depends_on_its_past() {
+        if !past.is_dependent {
             return Ok(past);
         }
         let key = (work.name.clone(), work.version.clone());
@@ -63,14 +70,14 @@ impl Past {
             return Ok(past);
         }
         let marker = marker(&work.table);
-        make_marker(engine, state, &marker, work, now).await?;
+        make_marker(filling, &marker, work).await?;
         // Without any record the table is written anew, whatever is in it.
         if !past.filled.is_empty()
             && let Some(written) = read(engine, &marker).await?
             && !past.filled.contains(written)
         {
             state
-                .record_filled(&work.name, &work.version, written, now)
+                .record_filled_under(lease, &work.name, &work.version, written, now)
                 .await?;
             past.filled.insert(written);
             past.found = Some(written);
@@ -102,25 +109,27 @@ impl Past {
     /// until all of it is written anew: a process that dies before finds the same range missing.
     pub(super) async fn record(
         &mut self,
-        state: &StateStore,
+        filling: &Filling<'_>,
         work: &Work,
-        range: Interval,
-        now: DateTime<Utc>,
+        lease: &Lease,
+        batch: &BatchRecord,
     ) -> anyhow::Result<()> {
-        self.held.push(range);
+        let range = batch.range;
+        self.held.push(batch.clone());
         self.is_new = false;
         let last = self.filled.span().map(Interval::end);
         let ahead = work.batches.last().map(|last| last.end());
-        let holds_back = last.is_some_and(|last| range.end() < last)
+        let holds_back = self.is_dependent
+            && last.is_some_and(|last| range.end() < last)
             && ahead.is_some_and(|ahead| range.end() < ahead);
         if holds_back {
             return Ok(());
         }
-        for range in self.held.drain(..) {
-            state
-                .record_filled(&work.name, &work.version, range, now)
-                .await?;
-            self.filled.insert(range);
+        let (now, finished_at) = (filling.now, filling.control.now());
+        for batch in self.held.drain(..) {
+            let recorded = filling.state.record_batch(lease, &batch, now, finished_at);
+            recorded.await.context("recording the batch")?;
+            self.filled.insert(batch.range);
         }
         Ok(())
     }
@@ -135,16 +144,22 @@ fn marker(table: &TableName) -> TableName {
     }
 }
 
-async fn make_marker(
-    engine: &dyn EngineAdapter,
-    state: &StateStore,
-    marker: &TableName,
-    work: &Work,
-    now: DateTime<Utc>,
-) -> anyhow::Result<()> {
+async fn make_marker(filling: &Filling<'_>, marker: &TableName, work: &Work) -> anyhow::Result<()> {
+    let (engine, state, now) = (filling.engine, filling.state, filling.now);
     if engine.columns(marker).await?.is_some() {
         return Ok(());
     }
+    let entry = LedgerEntry {
+        table: marker.clone(),
+        kind: LedgerKind::Table,
+        model: Some(work.name.clone()),
+        environment: filling.environment.to_string(),
+        reason: format!("marks of batches in {}", work.table.plain()),
+    };
+    state
+        .write_down(&[entry], now)
+        .await
+        .context("writing down the table of marks")?;
     let object = PhysicalObject {
         table: marker.clone(),
         kind: PhysicalObjectKind::Table,

@@ -56,6 +56,31 @@ pub enum Progress {
         /// What failed.
         because: ModelName,
     },
+    /// Somebody else has what is needed next.
+    Waiting {
+        /// What it is.
+        what: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// Another process has written batches meanwhile.
+    Elsewhere {
+        /// Whose.
+        name: ModelName,
+        /// How many.
+        batches: usize,
+    },
+    /// A batch failed in a way that may pass; it is tried again.
+    Retrying {
+        /// Whose.
+        name: ModelName,
+        /// What went wrong.
+        message: String,
+        /// After this time.
+        delay: Duration,
+    },
+    /// The environment was changed by another plan; the work is looked for again.
+    Restarted,
     /// The views are switched.
     Switched {
         /// Created or replaced.

@@ -4,60 +4,104 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use anyhow::Context;
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
 
 use crate::engine::EngineAdapter;
+use crate::environment::EnvironmentName;
+use crate::model::Model;
+use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::Work;
+use crate::scheduler::Control;
+use crate::scheduler::CutShort;
+use crate::scheduler::Keeper;
+use crate::scheduler::ModelOutcome;
+use crate::scheduler::ModelStatus;
+use crate::scheduler::Outcome;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
+use crate::scheduler::Stopped;
+use crate::scheduler::batch;
+use crate::scheduler::batch::Done;
+use crate::scheduler::batch::EnvironmentChanged;
+use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::past::Past;
 use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
+use crate::snapshot::Version;
+use crate::state::Lease;
 use crate::state::StateStore;
+use crate::state::Subject;
 
-/// How the filling went.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Models that are filled, in the order they finished.
-    pub filled: Vec<ModelName>,
-    /// Models that failed, with the cause.
-    pub failed: Vec<(ModelName, anyhow::Error)>,
-    /// Models that were not tried, with the failed model that they read.
-    pub skipped: Vec<(ModelName, ModelName)>,
-    /// Audits that found rows but do not block, one sentence each.
-    pub warnings: Vec<String>,
+/// Everything that filling takes besides the work.
+pub struct Filling<'a> {
+    /// The warehouse.
+    pub engine: &'a dyn EngineAdapter,
+    /// The record.
+    pub state: &'a StateStore,
+    /// What names mean.
+    pub scope: &'a Scope<'a>,
+    /// For which environment.
+    pub environment: &'a EnvironmentName,
+    /// How the environment must still be, or the filling ends.
+    pub bound_to: BoundTo<'a>,
+    /// What was filled when the work was found.
+    pub filled: &'a BTreeMap<(ModelName, Version), Intervals>,
+    /// "Now", for the record.
+    pub now: DateTime<Utc>,
+    /// Who this is, and whether it goes on.
+    pub control: &'a Control,
+    /// Renews the leases.
+    pub keeper: &'a Keeper,
+    /// As many as transactions may do work at once.
+    pub turns: Semaphore,
+    /// Who is told.
+    pub report: Reporter<'a>,
+}
+
+/// As many turns as `engine` lets transactions work at once.
+pub fn turns(engine: &dyn EngineAdapter) -> Semaphore {
+    Semaphore::new(engine.concurrency().max(1))
+}
+
+/// How an environment was when work for it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundTo<'a> {
+    /// The plan that made it; `None` if it was not there.
+    pub plan_id: Option<&'a str>,
+    /// Whether its views must be known to be switched.
+    pub finished: bool,
 }
 
 /// Fills `work`, whose models come parents first.
 ///
 /// A model that fails stops its descendants, nothing else. Each batch is recorded in the state after its
-/// transaction is committed, so a kill at any moment repeats at most the batches in flight.
-pub async fn fill(
-    engine: &dyn EngineAdapter,
-    state: &StateStore,
-    scope: &Scope<'_>,
-    work: &[Work],
-    now: DateTime<Utc>,
-    report: Reporter<'_>,
-) -> Outcome {
-    report(Progress::Started {
+/// transaction is committed, so a kill at any moment repeats at most the batches in flight. Of several processes, one
+/// writes a table; the others wait for it and then do only what is still missing.
+pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
+    (filling.report)(Progress::Started {
         models: work.len(),
         batches: work.iter().map(|work| work.batches.len()).sum(),
     });
-    let upstream = upstream(scope, work);
+    let upstream = upstream(filling.scope, work);
     let mut outcome = Outcome::default();
     let mut waiting: Vec<&Work> = work.iter().collect();
     let mut done: BTreeSet<&ModelName> = BTreeSet::new();
     let mut broken: BTreeMap<&ModelName, ModelName> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
     loop {
+        if filling.control.stop.is_asked() {
+            outcome.cut_short.get_or_insert(CutShort::Stopped);
+        }
         let mut held_back = Vec::new();
         for item in std::mem::take(&mut waiting) {
             let parents = &upstream[&item.name];
@@ -65,46 +109,67 @@ pub async fn fill(
                 .iter()
                 .find_map(|parent| broken.get(parent).cloned())
             {
-                report(Progress::Skipped {
+                (filling.report)(Progress::Skipped {
                     name: item.name.clone(),
                     because: cause.clone(),
                 });
                 outcome.skipped.push((item.name.clone(), cause.clone()));
                 broken.insert(&item.name, cause);
-            } else if running.len() < engine.concurrency().max(1)
+            } else if outcome.cut_short.is_none()
+                && running.len() < filling.engine.concurrency().max(1)
                 && parents.iter().all(|parent| done.contains(parent))
             {
                 running.push(async move {
-                    (
-                        item,
-                        fill_model(engine, state, scope, item, now, report).await,
-                    )
+                    let mut model = ModelOutcome::new(&item.name);
+                    let result = fill_model(filling, item, &mut model).await;
+                    (item, model, result)
                 });
             } else {
                 held_back.push(item);
             }
         }
         waiting = held_back;
-        let Some((item, result)) = running.next().await else {
+        let Some((item, mut model, result)) = running.next().await else {
             break;
         };
+        outcome.warnings.extend(model.warnings.iter().cloned());
         match result {
-            Ok(warnings) => {
+            Ok(()) => {
                 done.insert(&item.name);
                 outcome.filled.push(item.name.clone());
-                outcome.warnings.extend(warnings);
             }
-            Err(error) => {
-                report(Progress::Failed {
-                    name: item.name.clone(),
-                    message: format!("{error:#}"),
-                });
-                broken.insert(&item.name, item.name.clone());
-                outcome.failed.push((item.name.clone(), error));
-            }
+            Err(error) => match cut_short(&error) {
+                Some(why) => {
+                    outcome.cut_short.get_or_insert(why);
+                    outcome.left.push(item.name.clone());
+                    model.status = ModelStatus::Stopped;
+                }
+                None => {
+                    (filling.report)(Progress::Failed {
+                        name: item.name.clone(),
+                        message: format!("{error:#}"),
+                    });
+                    broken.insert(&item.name, item.name.clone());
+                    outcome.failed.push((item.name.clone(), error));
+                    model.status = ModelStatus::Failed;
+                }
+            },
         }
+        outcome.models.push(model);
     }
+    let rest = waiting.into_iter().map(|item| item.name.clone());
+    outcome.left.extend(rest);
     outcome
+}
+
+fn cut_short(error: &anyhow::Error) -> Option<CutShort> {
+    if error.is::<Stopped>() {
+        Some(CutShort::Stopped)
+    } else if error.is::<EnvironmentChanged>() {
+        Some(CutShort::EnvironmentChanged)
+    } else {
+        None
+    }
 }
 
 /// For each model with work, the models with work that it reads, directly or through others.
@@ -143,64 +208,172 @@ fn upstream<'a>(
 }
 
 async fn fill_model(
-    engine: &dyn EngineAdapter,
-    state: &StateStore,
-    scope: &Scope<'_>,
+    filling: &Filling<'_>,
     work: &Work,
-    now: DateTime<Utc>,
-    report: Reporter<'_>,
-) -> anyhow::Result<Vec<String>> {
-    let model = &scope.snapshots[&work.name].model;
-    let mut warnings = Vec::new();
+    outcome: &mut ModelOutcome,
+) -> anyhow::Result<()> {
+    let subject = Subject::table(&work.name, &work.version);
+    let what = format!("the table of `{}`", work.name);
+    let lease = hold(
+        filling.state,
+        filling.control,
+        &subject,
+        &what,
+        filling.report,
+    )
+    .await?;
+    let started = Instant::now();
+    let result = fill_table(filling, work, &lease, outcome).await;
+    outcome.took = started.elapsed();
+    let released = filling.state.release(&lease).await;
+    result.and_then(|()| released.context("giving the table back"))
+}
+
+async fn fill_table(
+    filling: &Filling<'_>,
+    work: &Work,
+    lease: &Lease,
+    outcome: &mut ModelOutcome,
+) -> anyhow::Result<()> {
+    let model = &filling.scope.snapshots[&work.name].model;
     if work.batches.is_empty() {
-        // Its macros need some time; a table without rows depends on none.
-        let day = Interval::new(
-            scope.execution_time - TimeDelta::days(1),
-            scope.execution_time,
-        );
-        materialize::make(&Batch {
-            engine,
-            scope,
-            model,
-            table: &work.table,
-            range: day.expect("a day is not empty"),
-            first: false,
-            marker: None,
-        })
-        .await?;
+        return make(filling, work, model).await;
     }
-    let mut past = Past::of(engine, state, model, work, now).await?;
-    for range in &past.remaining(work) {
-        report(Progress::Batch {
+    let mut past = Past::of(filling, model, work, lease).await?;
+    let marker = past.marker.clone();
+    let remaining = past.remaining(work);
+    let before = remaining.len();
+    let batches = still_missing(filling, work, remaining).await?;
+    outcome.elsewhere = before - batches.len();
+    if outcome.elsewhere > 0 {
+        (filling.report)(Progress::Elsewhere {
             name: work.name.clone(),
-            range: *range,
+            batches: outcome.elsewhere,
         });
-        let started = Instant::now();
-        let batch = Batch {
-            engine,
-            scope,
-            model,
-            table: &work.table,
-            range: *range,
-            first: past.is_empty(),
-            marker: past.marker.as_ref(),
-        };
-        let written = materialize::write(&batch).await?;
-        past.record(state, work, *range, now).await?;
-        for message in &written.audited.warnings {
-            report(Progress::AuditWarning {
-                name: work.name.clone(),
-                message: message.clone(),
-            });
+    }
+    let mut batches = batches.into_iter();
+    let mut running = FuturesUnordered::new();
+    let mut failed = None;
+    loop {
+        // What runs is never dropped half way for the failure of another batch.
+        while failed.is_none() && running.len() < batches_at_once(filling, model) {
+            let Some(range) = batches.next() else {
+                break;
+            };
+            let (first, marker) = (past.is_empty(), marker.as_ref());
+            let batch = Batch {
+                engine: filling.engine,
+                scope: filling.scope,
+                model,
+                table: &work.table,
+                range,
+                first,
+                marker,
+            };
+            running.push(batch::run(filling, work, batch));
         }
-        warnings.extend(written.audited.warnings);
-        report(Progress::Filled {
-            name: work.name.clone(),
-            range: *range,
-            rows: written.rows,
-            audits: written.audited.passed,
-            took: started.elapsed(),
-        });
+        match running.next().await {
+            Some(Ok(done)) => {
+                past.record(filling, work, lease, &done.record).await?;
+                (filling.report)(Progress::Filled {
+                    name: work.name.clone(),
+                    range: done.record.range,
+                    rows: done.record.rows,
+                    audits: done.audits_passed,
+                    took: done.record.took,
+                });
+                outcome.add(done);
+            }
+            Some(Err(error)) => {
+                failed.get_or_insert(error);
+            }
+            None => break,
+        }
     }
-    Ok(warnings)
+    failed.map_or(Ok(()), Err)
+}
+
+/// How many batches of one model may be written at the same time.
+fn batches_at_once(filling: &Filling<'_>, model: &Model) -> usize {
+    if model.depends_on_its_past() {
+        return 1;
+    }
+    let most = filling.engine.concurrency().max(1);
+    match &model.kind {
+        ModelKind::IncrementalByTimeRange {
+            batch_concurrency, ..
+        } => batch_concurrency.map_or(most, |wanted| {
+            usize::try_from(wanted.get()).map_or(most, |wanted| wanted.min(most))
+        }),
+        _ => 1,
+    }
+}
+
+/// The batches that nobody has written since the work was found.
+///
+/// One that was filled before counts only where something of it was recorded since: a plan that fills the same time
+/// again means it.
+async fn still_missing(
+    filling: &Filling<'_>,
+    work: &Work,
+    mut batches: Vec<Interval>,
+) -> anyhow::Result<Vec<Interval>> {
+    let key = (work.name.clone(), work.version.clone());
+    let mut now = filling
+        .state
+        .filled(std::slice::from_ref(&key))
+        .await
+        .context("reading what is filled")?;
+    let now = now.remove(&key).unwrap_or_default();
+    let before = filling.filled.get(&key).cloned().unwrap_or_default();
+    let since = now.difference(&before);
+    let is_done = |batch: &Interval| {
+        let touched = || since.iter().any(|range| range.intersect(*batch).is_some());
+        !since.is_empty() && now.contains(*batch) && touched()
+    };
+    batches.retain(|batch| !is_done(batch));
+    Ok(batches)
+}
+
+/// Makes the empty table: nothing is due yet.
+async fn make(filling: &Filling<'_>, work: &Work, model: &Model) -> anyhow::Result<()> {
+    // Its macros need some time; a table without rows depends on none.
+    let day = Interval::new(
+        filling.scope.execution_time - TimeDelta::days(1),
+        filling.scope.execution_time,
+    );
+    materialize::make(&Batch {
+        engine: filling.engine,
+        scope: filling.scope,
+        model,
+        table: &work.table,
+        range: day.expect("a day is not empty"),
+        first: false,
+        marker: None,
+    })
+    .await
+}
+
+impl ModelOutcome {
+    fn new(name: &ModelName) -> Self {
+        Self {
+            name: name.clone(),
+            status: ModelStatus::Filled,
+            batches: Vec::new(),
+            elsewhere: 0,
+            rows: None,
+            took: std::time::Duration::ZERO,
+            audits_passed: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, done: Done) {
+        self.batches.push(done.record.range);
+        if let Some(rows) = done.record.rows {
+            self.rows = Some(self.rows.unwrap_or(0).saturating_add(rows));
+        }
+        self.audits_passed += done.audits_passed;
+        self.warnings.extend(done.warnings);
+    }
 }

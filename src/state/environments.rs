@@ -7,10 +7,12 @@ use chrono::Utc;
 
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
+use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::sql::TableName;
+use crate::state::Lease;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::Connection;
@@ -19,6 +21,7 @@ use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::instant;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
+use crate::state::leases;
 use crate::state::promotions;
 use crate::state::snapshots;
 
@@ -84,7 +87,7 @@ impl StateStore {
     ) -> Result<Option<Environment>, StateError> {
         let mut transaction = self.read().await?;
         let row: Option<EnvironmentRow> =
-            query("SELECT * FROM siding_environments WHERE name = $1")
+            query(&format!("{WITH_NAMINGS} WHERE environment.name = $1"))
                 .bind(name.as_str())
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -102,9 +105,7 @@ impl StateStore {
     /// Every environment, sorted by name. Expired ones count.
     pub async fn environments(&self) -> Result<Vec<Environment>, StateError> {
         let mut transaction = self.read().await?;
-        let rows: Vec<EnvironmentRow> = query("SELECT * FROM siding_environments")
-            .fetch_all(&mut *transaction)
-            .await?;
+        let rows: Vec<EnvironmentRow> = query(WITH_NAMINGS).fetch_all(&mut *transaction).await?;
         let members: Vec<MemberRow> = query("SELECT * FROM siding_environment_snapshots")
             .fetch_all(&mut *transaction)
             .await?;
@@ -141,7 +142,24 @@ impl StateStore {
         environment: &Environment,
         expected_previous_plan_id: Option<&str>,
     ) -> Result<(), PromoteError> {
+        self.promote_under(None, environment, expected_previous_plan_id)
+            .await
+    }
+
+    /// As [`StateStore::promote`], if `lease` on the environment is still ours.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Overtaken`].
+    pub async fn promote_under(
+        &self,
+        lease: Option<&Lease>,
+        environment: &Environment,
+        expected_previous_plan_id: Option<&str>,
+    ) -> Result<(), PromoteError> {
         let mut transaction = self.write().await?;
+        if let Some(lease) = lease {
+            leases::check(&mut transaction, lease).await?;
+        }
         let current: Option<EnvironmentRow> =
             query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(environment.name.as_str())
@@ -229,6 +247,19 @@ impl StateStore {
         Ok(())
     }
 
+    /// Which plan made the environment as it is, and whether its views are switched; `None` if there is none.
+    pub async fn standing(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Option<(String, bool)>, StateError> {
+        let sql = "SELECT plan_id, finalized_at FROM siding_environments WHERE name = $1";
+        let row: Option<(String, Option<i64>)> = query(sql)
+            .bind(name.as_str())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        Ok(row.map(|(plan_id, finalized_at)| (plan_id, finalized_at.is_some())))
+    }
+
     /// Records that the views of this plan may no longer be there; until they are switched again, or the environment
     /// is deleted, nobody relies on them.
     pub async fn reopen(&self, name: &EnvironmentName, plan_id: &str) -> Result<(), StateError> {
@@ -287,7 +318,32 @@ fn conflict(name: &EnvironmentName, current: Option<EnvironmentRow>) -> PromoteE
     }
 }
 
+/// Every environment with what its views are called, where that was written down.
+const WITH_NAMINGS: &str = "SELECT environment.*, named.naming
+    FROM siding_environments AS environment
+    LEFT JOIN siding_environment_namings AS named ON named.environment = environment.name";
+
+async fn insert_naming(
+    connection: &mut Connection,
+    environment: &Environment,
+) -> Result<(), StateError> {
+    query("DELETE FROM siding_environment_namings WHERE environment = $1")
+        .bind(environment.name.as_str())
+        .execute(connection)
+        .await?;
+    if environment.naming == Naming::default() {
+        return Ok(());
+    }
+    query("INSERT INTO siding_environment_namings (environment, naming) VALUES ($1, $2)")
+        .bind(environment.name.as_str())
+        .bind(environment.naming.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 async fn insert(connection: &mut Connection, environment: &Environment) -> Result<(), StateError> {
+    insert_naming(connection, environment).await?;
     query(
         "INSERT INTO siding_environments (
              name, plan_id, previous_plan_id, promoted_by, promoted_at, finalized_at, expires_at)
@@ -332,6 +388,8 @@ struct EnvironmentRow {
     promoted_at: i64,
     finalized_at: Option<i64>,
     expires_at: Option<i64>,
+    #[sqlx(default)]
+    naming: Option<String>,
 }
 
 impl EnvironmentRow {
@@ -350,6 +408,14 @@ impl EnvironmentRow {
             promoted_at: instant(self.promoted_at)?,
             finalized_at: self.finalized_at.map(instant).transpose()?,
             expires_at: self.expires_at.map(instant).transpose()?,
+            naming: match self.naming.as_deref() {
+                None | Some("schema") => Naming::Schema,
+                Some("table") => Naming::Table,
+                Some(other) => {
+                    let what = "naming of an environment's views";
+                    return Err(StateError::unreadable(what, format!("`{other}`")));
+                }
+            },
         })
     }
 }
@@ -407,6 +473,7 @@ mod tests {
             dev.snapshots[0].table = None;
             dev.snapshots[0].view = false;
             dev.expires_at = Some(at(1_000));
+            dev.naming = Naming::Table;
             store.promote(&dev, None).await.unwrap();
             assert_eq!(
                 store.environment(&dev.name).await.unwrap(),

@@ -38,6 +38,18 @@ pub enum StateError {
         /// Why.
         message: String,
     },
+    /// Somebody else has taken over what was being written: this process was thought dead.
+    #[error(
+        "{} took over what this process was writing, because it had not been heard of for too long",
+        by.as_deref().unwrap_or("somebody else")
+    )]
+    Overtaken {
+        /// Who; `None` if they are done already.
+        by: Option<String>,
+    },
+    /// What was being filled was cleared meanwhile, to be filled again.
+    #[error("what was being filled was cleared meanwhile by a restatement")]
+    Cleared,
     /// A row does not hold what this program writes.
     #[error("the state has an unreadable {what}: {message}")]
     Unreadable {
@@ -61,6 +73,9 @@ impl StateError {
                 "Run the command again when the server answers: what was recorded stays, and nothing is recorded in part.",
             ),
             Self::Open { help, .. } => *help,
+            Self::Overtaken { .. } | Self::Cleared => {
+                Some("Nothing of it is recorded; run again for whatever is still missing.")
+            }
             Self::Unreadable { .. } | Self::Database(_) => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Which intervals of which version are filled: a log that only grows, and its sum.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -11,12 +12,14 @@ use crate::snapshot::Intervals;
 use crate::snapshot::Version;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::Subject;
 use crate::state::database::Connection;
 use crate::state::database::query;
 use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
 use crate::state::keys::with_versions;
+use crate::state::leases;
 
 /// A slice of time that was filled or cleared: half-open, in milliseconds since 1970 in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +102,10 @@ impl StateStore {
         intervals: &[FilledInterval],
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        self.append(intervals, false, now).await
+        let mut transaction = self.write().await?;
+        append(&mut transaction, intervals, false, now).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Records that these must be filled again.
@@ -108,7 +114,15 @@ impl StateStore {
         intervals: &[FilledInterval],
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        self.append(intervals, true, now).await
+        let mut transaction = self.write().await?;
+        append(&mut transaction, intervals, true, now).await?;
+        let tables: BTreeSet<Subject> = intervals
+            .iter()
+            .map(|interval| Subject::table(&interval.name, &interval.version))
+            .collect();
+        leases::outdate(&mut transaction, tables.into_iter()).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Replaces the log by its sum; what is read stays the same. Returns how many rows fewer it has.
@@ -150,21 +164,10 @@ impl StateStore {
         transaction.commit().await?;
         Ok(u64::try_from(gone).unwrap_or(u64::MAX))
     }
-
-    async fn append(
-        &self,
-        intervals: &[FilledInterval],
-        removed: bool,
-        now: DateTime<Utc>,
-    ) -> Result<(), StateError> {
-        let mut transaction = self.write().await?;
-        append(&mut transaction, intervals, removed, now).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
 }
 
-async fn append(
+/// Adds rows to the log.
+pub(super) async fn append(
     connection: &mut Connection,
     intervals: &[FilledInterval],
     removed: bool,

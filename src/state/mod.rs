@@ -11,13 +11,18 @@
 //! `INTEGER PRIMARY KEY AUTOINCREMENT`; PostgreSQL gets its own words for that, see [`migrations`]. Truth values are
 //! written `TRUE` and `FALSE`. It ends with `UPDATE siding_state SET version = …`, its own number. The tests run on both.
 
+mod batches;
 mod database;
 mod environments;
 mod error;
 mod intervals;
 mod keys;
+mod leases;
+mod ledger;
 mod migrations;
 mod objects;
+mod open_plans;
+mod process;
 mod promotions;
 mod snapshots;
 
@@ -35,11 +40,22 @@ use crate::postgres::PostgresServer;
 use crate::state::database::Pool;
 use crate::state::database::Transaction;
 
+pub use batches::BatchRecord;
+pub use batches::Pace;
 pub use environments::PromoteError;
 pub use error::StateError;
 pub use intervals::FilledInterval;
+pub use leases::Claim;
+pub use leases::HeldBy;
+pub use leases::Holder;
+pub use leases::Lease;
+pub use leases::Subject;
+pub use ledger::LedgerEntry;
+pub use ledger::LedgerKind;
+pub use ledger::LedgerRecord;
 pub use objects::PhysicalObject;
 pub use objects::PhysicalObjectKind;
+pub use open_plans::OpenPlan;
 pub use promotions::PromotionRecord;
 
 /// How long a statement waits for another process to finish writing.

@@ -25,6 +25,7 @@ use crate::state::keys::millis;
 use crate::state::keys::model_name;
 use crate::state::keys::with_ids;
 use crate::state::keys::with_versions;
+use crate::state::open_plans;
 use crate::state::promotions;
 
 impl StateStore {
@@ -183,39 +184,62 @@ impl StateStore {
         ids: &[SnapshotId],
     ) -> Result<BTreeSet<SnapshotId>, StateError> {
         let mut transaction = self.write().await?;
-        let in_transit = in_transit(&mut transaction).await?;
-        let ids: Vec<SnapshotId> = ids
-            .iter()
-            .filter(|id| !in_transit.contains(id))
-            .cloned()
-            .collect();
-        let before = stored_ids(&mut transaction, &ids).await?;
-        for ids in ids.chunks(ROWS_PER_STATEMENT) {
-            let sql = "DELETE FROM siding_snapshots
-                       WHERE NOT EXISTS (
-                           SELECT 1 FROM siding_environment_snapshots AS used
-                           WHERE used.name = siding_snapshots.name
-                             AND used.identifier = siding_snapshots.identifier)
-                         AND (name, identifier) IN (";
-            with_ids(sql, ids).execute(&mut *transaction).await?;
-        }
-        query(
-            "DELETE FROM siding_intervals
-             WHERE NOT EXISTS (
-                 SELECT 1 FROM siding_snapshots AS kept
-                 WHERE kept.name = siding_intervals.name
-                   AND kept.version = replace(siding_intervals.version, '__dev', ''))
-             AND NOT EXISTS (
-                 SELECT 1 FROM siding_environment_snapshots AS shown
-                 WHERE shown.name = siding_intervals.name
-                   AND shown.version = siding_intervals.version)",
-        )
-        .execute(&mut *transaction)
-        .await?;
-        let after = stored_ids(&mut transaction, &ids).await?;
+        let gone = delete(&mut transaction, ids).await?;
         transaction.commit().await?;
-        Ok(before.difference(&after).cloned().collect())
+        Ok(gone)
     }
+
+    /// As [`StateStore::delete_snapshots`], but what a plan uses that is being applied at `now` stays as well.
+    pub async fn forget_unused(
+        &self,
+        ids: &[SnapshotId],
+        now: DateTime<Utc>,
+    ) -> Result<BTreeSet<SnapshotId>, StateError> {
+        let mut transaction = self.write().await?;
+        let (used, _) = open_plans::in_use(&mut transaction, now).await?;
+        let ids = ids.iter().filter(|id| !used.contains(id));
+        let ids: Vec<SnapshotId> = ids.cloned().collect();
+        let gone = delete(&mut transaction, &ids).await?;
+        transaction.commit().await?;
+        Ok(gone)
+    }
+}
+
+async fn delete(
+    connection: &mut Connection,
+    ids: &[SnapshotId],
+) -> Result<BTreeSet<SnapshotId>, StateError> {
+    let in_transit = in_transit(connection).await?;
+    let ids: Vec<SnapshotId> = ids
+        .iter()
+        .filter(|id| !in_transit.contains(id))
+        .cloned()
+        .collect();
+    let before = stored_ids(connection, &ids).await?;
+    for ids in ids.chunks(ROWS_PER_STATEMENT) {
+        let sql = "DELETE FROM siding_snapshots
+                   WHERE NOT EXISTS (
+                       SELECT 1 FROM siding_environment_snapshots AS used
+                       WHERE used.name = siding_snapshots.name
+                         AND used.identifier = siding_snapshots.identifier)
+                     AND (name, identifier) IN (";
+        with_ids(sql, ids).execute(&mut *connection).await?;
+    }
+    query(
+        "DELETE FROM siding_intervals
+         WHERE NOT EXISTS (
+             SELECT 1 FROM siding_snapshots AS kept
+             WHERE kept.name = siding_intervals.name
+               AND kept.version = replace(siding_intervals.version, '__dev', ''))
+         AND NOT EXISTS (
+             SELECT 1 FROM siding_environment_snapshots AS shown
+             WHERE shown.name = siding_intervals.name
+               AND shown.version = siding_intervals.version)",
+    )
+    .execute(&mut *connection)
+    .await?;
+    let after = stored_ids(connection, &ids).await?;
+    Ok(before.difference(&after).cloned().collect())
 }
 
 /// As [`StateStore::snapshot_ids_stored`], inside a transaction.

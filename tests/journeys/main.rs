@@ -18,6 +18,9 @@ mod choices;
 mod cluster;
 mod dialects;
 mod engine_paths;
+mod environment_life;
+#[cfg(unix)]
+mod estimates;
 mod fake_github;
 mod fingerprint;
 mod fresh_build;
@@ -30,12 +33,21 @@ mod kills;
 mod kinds;
 mod kinds_crash;
 mod kinds_history;
+#[cfg(target_os = "linux")]
+mod leases;
+#[cfg(unix)]
+mod ledger;
 mod lineage;
 mod pipeline;
 mod postgres;
 mod postgres_again;
+#[cfg(unix)]
+mod processes;
 mod reference;
 mod rough_hands;
+#[cfg(unix)]
+mod running;
 mod scenario_p1;
+mod table_diff;
 mod whole_path;
 mod workspace;

@@ -66,6 +66,7 @@ fn view(names: &[&str]) -> View {
             plan_id: "p1".to_owned(),
             virtual_update_only: false,
             models: names.iter().map(|name| model(name)).collect(),
+            estimate: None,
             diagnostics: names
                 .iter()
                 .map(|name| {

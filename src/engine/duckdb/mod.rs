@@ -121,6 +121,14 @@ impl DuckDb {
     }
 }
 
+/// The estimate of the topmost operator that has one, in a plan as JSON.
+fn first_cardinality(plan: &str) -> Option<u64> {
+    let (_, rest) = plan.split_once("\"Estimated Cardinality\"")?;
+    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit());
+    digits[..end.unwrap_or(digits.len())].parse().ok()
+}
+
 #[async_trait]
 impl EngineAdapter for DuckDb {
     fn dialect(&self) -> Dialect {
@@ -154,6 +162,15 @@ impl EngineAdapter for DuckDb {
     async fn begin(&self) -> Result<Box<dyn Transaction>, EngineError> {
         let lease = Lease::take(&self.instance)?;
         Ok(Box::new(DuckDbTransaction::begin(lease).await?))
+    }
+
+    async fn expected_rows(&self, query: &str) -> Result<Option<u64>, EngineError> {
+        let rows = self
+            .query(&format!("EXPLAIN (FORMAT json) {query}"))
+            .await?;
+        let plans = rows.strings("explain_value")?;
+        let plan = plans.into_iter().flatten().next().unwrap_or_default();
+        Ok(first_cardinality(&plan))
     }
 
     async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError> {

@@ -1,6 +1,7 @@
 //! `config.yaml` as checked: gateways, defaults, variables, the bot's policy.
 
 mod jinja;
+mod lifecycle;
 mod postgres;
 mod read;
 mod reader;
@@ -12,6 +13,9 @@ use std::collections::BTreeSet;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
+pub use lifecycle::EstimateConfig;
+pub use lifecycle::RunConfig;
+pub use lifecycle::SuffixTarget;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
 pub use postgres::SslMode;
@@ -39,6 +43,16 @@ pub struct Config {
     pub variables: BTreeMap<String, Variable>,
     /// How plans behave.
     pub plan: PlanConfig,
+    /// How work is carried out.
+    pub run: RunConfig,
+    /// `before_all`: statements before everything else that a plan or a run does.
+    pub before_all: Vec<String>,
+    /// `after_all`: statements after everything else.
+    pub after_all: Vec<String>,
+    /// Which part of a view's name says what environment it is of.
+    pub suffix_target: SuffixTarget,
+    /// What things cost.
+    pub estimates: EstimateConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
     pub snapshot_ttl: String,
     /// How long an environment that nobody plans is kept; `None` means for ever.
@@ -68,6 +82,11 @@ impl Default for Config {
             model_defaults: ModelDefaults::default(),
             variables: BTreeMap::new(),
             plan: PlanConfig::default(),
+            run: RunConfig::default(),
+            before_all: Vec::new(),
+            after_all: Vec::new(),
+            suffix_target: SuffixTarget::default(),
+            estimates: EstimateConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),
             pinned_environments: BTreeSet::new(),

@@ -9,6 +9,7 @@ use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::config::Config;
 use crate::project::config::jinja;
+use crate::project::config::lifecycle;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::config::reader::not_supported;
@@ -29,7 +30,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 21] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -47,14 +48,16 @@ const KNOWN: [&str; 17] = [
     "time_column_format",
     "ignore_patterns",
     "environment_suffix_target",
+    "run",
+    "estimates",
+    "before_all",
+    "after_all",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 33] = [
+const UNSUPPORTED: [(&str, Unsupported); 30] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
-    ("before_all", Unsupported::Error),
-    ("after_all", Unsupported::Error),
     ("environment_catalog_mapping", Unsupported::Error),
     ("physical_schema_mapping", Unsupported::Error),
     ("physical_schema_override", Unsupported::Error),
@@ -74,7 +77,6 @@ const UNSUPPORTED: [(&str, Unsupported); 33] = [
     ("disable_anonymized_analytics", Unsupported::Harmless),
     ("username", Unsupported::Harmless),
     ("notification_targets", Unsupported::Harmless),
-    ("run", Unsupported::Harmless),
     ("format", Unsupported::Harmless),
     ("linter", Unsupported::Harmless),
     ("janitor", Unsupported::Harmless),
@@ -181,19 +183,7 @@ fn override_from_environment(root: &mut Node, environment: &BTreeMap<String, Str
 
 fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Option<Config> {
     reader.section(root, "", &KNOWN, &UNSUPPORTED)?;
-    reader.choice(
-        root,
-        "",
-        "environment_suffix_target",
-        &[("schema", true), ("table", false), ("catalog", false)],
-    );
-    if let Some(target) = root.get("environment_suffix_target")
-        && let Some(text) = target.scalar()
-        && matches!(text.as_str(), "table" | "catalog")
-    {
-        let diagnostic = not_supported(&format!("`environment_suffix_target: {text}`"));
-        reader.report(diagnostic.help("Only `schema` is supported."), target.place);
-    }
+    let suffix_target = lifecycle::suffix_target(reader, root);
     let model_defaults = sections::model_defaults(reader, root);
     let (gateways, selected_gateway) = sections::gateways(reader, root, options);
     let mut variables = BTreeMap::new();
@@ -228,9 +218,14 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         project: reader.text(root, "", "project").unwrap_or_default(),
         gateways: ready,
         selected_gateway,
-        model_defaults,
         variables,
         plan: sections::plan(reader, root),
+        run: lifecycle::run(reader, root),
+        suffix_target,
+        before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
+        after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
+        model_defaults,
+        estimates: lifecycle::estimates(reader, root),
         snapshot_ttl,
         environment_ttl,
         pinned_environments: pinned.into_iter().map(|(name, _)| name).collect(),

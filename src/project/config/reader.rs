@@ -169,6 +169,16 @@ impl<'a> Reader<'a> {
         number
     }
 
+    /// The number under `key`, 0 or more.
+    pub(in crate::project) fn whole(&mut self, node: &Node, what: &str, key: &str) -> Option<u32> {
+        let value = node.get(key).filter(|value| !is_null(value))?;
+        let number = value.scalar().and_then(|text| text.parse::<u32>().ok());
+        if number.is_none() {
+            self.wrong_type(value, &join(what, key), "a whole number");
+        }
+        number
+    }
+
     /// The texts under `key`: a list, or one text. Each with its place.
     pub(in crate::project) fn texts(
         &mut self,

@@ -10,6 +10,7 @@ use chrono::Utc;
 use crate::cluster;
 use crate::cluster::Database;
 use crate::environment::Environment;
+use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
 use crate::model::ChangePolicy;
 use crate::model::Model;
@@ -162,6 +163,7 @@ pub(super) fn environment(
         promoted_by: "alice".to_owned(),
         promoted_at: at(10),
         finalized_at: None,
+        naming: Naming::default(),
         expires_at: None,
     }
 }

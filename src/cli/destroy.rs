@@ -1,0 +1,90 @@
+//! `siding destroy`
+
+use serde_json::json;
+
+use crate::cli::Ending;
+use crate::cli::Usage;
+use crate::cli::control::control;
+use crate::cli::diagnostics;
+use crate::cli::janitor::plain;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Display;
+use crate::cli::prompt::confirm;
+use crate::cli::settings::Format;
+use crate::cli::settings::Settings;
+use crate::cli::settings::now;
+use crate::ops;
+use crate::ops::Session;
+
+/// Remove everything that Siding has made, production too, and nothing else
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Most objects that are listed before the question.
+const MOST_LISTED: usize = 20;
+
+pub(super) async fn run(
+    settings: &Settings,
+    args: &Args,
+    printer: &Printer,
+) -> anyhow::Result<Ending> {
+    let session = Session::open_config(&settings.session()).await?;
+    diagnostics::show_warnings(&session, printer);
+    let doomed = ops::doomed(session.state()).await?;
+    if !args.yes {
+        if !printer.is_interactive() {
+            return Err(Usage("destroying everything needs --yes here".to_owned()).into());
+        }
+        let mut lines = vec![format!("{} objects go:", doomed.len())];
+        let listed = doomed.iter().take(MOST_LISTED);
+        lines.extend(listed.map(|(table, kind)| format!("  {} {}", kind.name(), plain(table))));
+        if doomed.len() > MOST_LISTED {
+            lines.push(format!("  and {} more", doomed.len() - MOST_LISTED));
+        }
+        printer.note(&lines.join("\n"));
+        if !confirm(printer, "Remove all of this, and the record of it?") {
+            printer.note("Nothing was removed.");
+            return Ok(Ending::Failed);
+        }
+    }
+    let engine = session.engine().await?;
+    let control = control("siding destroy", Some(session.config()));
+    let display = Display::new(printer);
+    let destroyed = ops::destroy(
+        engine.as_ref(),
+        session.state(),
+        now(),
+        &control,
+        &|progress| display.show(&progress),
+    )
+    .await;
+    drop(display);
+    let destroyed = destroyed?;
+    if printer.format == Format::Json {
+        let failed = destroyed.failed.iter();
+        printer.json(&json!({
+            "version": 1,
+            "dropped": destroyed.dropped.iter().map(plain).collect::<Vec<_>>(),
+            "failed": failed.map(|(table, error)| json!({"object": plain(table), "error": error})).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        let mut lines = vec![format!("Removed {} objects.", destroyed.dropped.len())];
+        let failed = destroyed.failed.iter();
+        lines.extend(
+            failed.map(|(table, error)| format!("Could not drop {}: {error}", plain(table))),
+        );
+        if !destroyed.failed.is_empty() {
+            lines.push("What is left stays in the record; run it again to go on.".to_owned());
+        }
+        printer.text(&lines.join("\n"));
+    }
+    Ok(if destroyed.failed.is_empty() {
+        Ending::Fine
+    } else {
+        Ending::Failed
+    })
+}

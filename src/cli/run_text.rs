@@ -1,0 +1,183 @@
+//! What a run did, for people and programs.
+
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use chrono::SecondsFormat;
+use chrono::Utc;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::plan_text::range;
+use crate::environment::EnvironmentName;
+use crate::ops::RunReport;
+use crate::scheduler::CutShort;
+use crate::scheduler::ModelOutcome;
+use crate::scheduler::Outcome;
+use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
+
+/// The columns of [`rows`].
+pub(super) const HEADER: [&str; 6] = ["MODEL", "INTERVALS", "ROWS", "SECONDS", "AUDITS", "STATUS"];
+
+/// Most ranges of one model that are listed.
+const MOST_RANGES: usize = 3;
+
+/// One row a model: those that were tried in the order they ended, then those that were not.
+pub(super) fn rows(outcome: &Outcome) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = outcome.models.iter().map(tried).collect();
+    let not_tried = |name: &dyn std::fmt::Display, status: String| {
+        let mut row = vec![name.to_string()];
+        row.extend(["", "", "", ""].map(str::to_owned));
+        row.push(status);
+        row
+    };
+    for (name, because) in &outcome.skipped {
+        rows.push(not_tried(
+            name,
+            format!("skipped, because {because} failed"),
+        ));
+    }
+    let tried: BTreeSet<_> = outcome.models.iter().map(|model| &model.name).collect();
+    for name in outcome.left.iter().filter(|name| !tried.contains(name)) {
+        rows.push(not_tried(name, "not tried".to_owned()));
+    }
+    rows
+}
+
+fn tried(model: &ModelOutcome) -> Vec<String> {
+    let audits = match (model.audits_passed, model.warnings.len()) {
+        (0, 0) => String::new(),
+        (passed, 0) => format!("{passed} passed"),
+        (passed, warned) => format!("{passed} passed, {warned} warned"),
+    };
+    let status = match model.elsewhere {
+        0 => model.status.name().to_owned(),
+        some => format!("{}, {some} by another process", model.status.name()),
+    };
+    vec![
+        model.name.to_string(),
+        intervals(&model.batches),
+        model.rows.map_or_else(String::new, |rows| rows.to_string()),
+        format!("{:.2}", model.took.as_secs_f64()),
+        audits,
+        status,
+    ]
+}
+
+/// The batches as ranges that neither overlap nor touch.
+fn intervals(batches: &[Interval]) -> String {
+    let merged: Intervals = batches.iter().copied().collect();
+    let mut shown: Vec<String> = merged
+        .iter()
+        .take(MOST_RANGES)
+        .map(|merged| range(merged.start(), merged.end()))
+        .collect();
+    let rest = merged.iter().len().saturating_sub(MOST_RANGES);
+    if rest > 0 {
+        shown.push(format!("and {rest} more"));
+    }
+    shown.join(", ")
+}
+
+/// What came of it, in sentences.
+pub(super) fn summary(environment: &EnvironmentName, report: &RunReport) -> String {
+    let outcome = &report.outcome;
+    match outcome.cut_short {
+        Some(CutShort::Stopped) => format!(
+            "Stopped. Filled {}; {} left. What was filled is recorded, what ran was taken back; run again for the rest.",
+            count(outcome.filled.len()),
+            count(outcome.left.len()),
+        ),
+        Some(CutShort::EnvironmentChanged) => format!(
+            "Another plan has changed `{environment}`. Filled {}; {} left. What was filled is recorded; run again.",
+            count(outcome.filled.len()),
+            count(outcome.left.len()),
+        ),
+        None if report.work.is_empty() => match report.next {
+            Some(next) => format!(
+                "Nothing is due in `{environment}`. The next interval is due at {}.",
+                instant(next)
+            ),
+            None => format!("Nothing is due in `{environment}`, and nothing ever will be."),
+        },
+        None if outcome.is_complete() => format!(
+            "Done. Filled {} of `{environment}`.",
+            count(outcome.filled.len())
+        ),
+        None => format!(
+            "Filled {}, {} failed, {} skipped. What was filled is recorded; run again for the rest.",
+            count(outcome.filled.len()),
+            outcome.failed.len(),
+            outcome.skipped.len()
+        ),
+    }
+}
+
+/// The same for programs.
+pub(super) fn json(environment: &EnvironmentName, report: &RunReport) -> Value {
+    let outcome = &report.outcome;
+    let due = report.work.iter().map(|work| {
+        json!({
+            "name": work.name,
+            "table": work.table.plain(),
+            "intervals": work.ranges.iter().map(pair).collect::<Vec<_>>(),
+            "batches": work.batches.len(),
+        })
+    });
+    let models = outcome.models.iter().map(|model| {
+        json!({
+            "name": model.name,
+            "status": model.status.name(),
+            "batches": model.batches.iter().map(pair).collect::<Vec<_>>(),
+            "by_another_process": model.elsewhere,
+            "rows": model.rows,
+            "seconds": model.took.as_secs_f64(),
+            "audits_passed": model.audits_passed,
+            "warnings": model.warnings,
+        })
+    });
+    let failed = outcome
+        .failed
+        .iter()
+        .map(|(name, error)| json!({"name": name, "error": format!("{error:#}")}));
+    let skipped = outcome
+        .skipped
+        .iter()
+        .map(|(name, because)| json!({"name": name, "because": because}));
+    json!({
+        "version": 1,
+        "environment": environment,
+        "due": due.collect::<Vec<_>>(),
+        "models": models.collect::<Vec<_>>(),
+        "filled": outcome.filled,
+        "failed": failed.collect::<Vec<_>>(),
+        "skipped": skipped.collect::<Vec<_>>(),
+        "left": outcome.left,
+        "ended": match outcome.cut_short {
+            None => "done",
+            Some(CutShort::Stopped) => "stopped",
+            Some(CutShort::EnvironmentChanged) => "environment_changed",
+        },
+        "restarts": report.restarts,
+        "finished_switch": report.finished_switch,
+        "next": report.next,
+        "warnings": outcome.warnings,
+    })
+}
+
+fn pair(range: &Interval) -> (DateTime<Utc>, DateTime<Utc>) {
+    (range.start(), range.end())
+}
+
+fn instant(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn count(models: usize) -> String {
+    if models == 1 {
+        "1 model".to_owned()
+    } else {
+        format!("{models} models")
+    }
+}

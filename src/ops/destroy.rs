@@ -1,0 +1,111 @@
+//! Destroy: everything that Siding has made goes, and nothing else.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::ops::drops::drop_all;
+use crate::scheduler::Control;
+use crate::scheduler::Keeper;
+use crate::scheduler::Reporter;
+use crate::scheduler::hold;
+use crate::sql::TableName;
+use crate::state::LedgerKind;
+use crate::state::StateStore;
+use crate::state::Subject;
+
+/// What is gone, and what is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Views, tables and schemas that were dropped.
+    pub dropped: Vec<TableName>,
+    /// What could not be dropped, with the reason; the ledger keeps it.
+    pub failed: Vec<(TableName, String)>,
+}
+
+/// What would go: everything in the ledger and the views of every environment, sorted by name.
+pub async fn doomed(state: &StateStore) -> anyhow::Result<Vec<(TableName, LedgerKind)>> {
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let mut objects: BTreeMap<TableName, LedgerKind> = ledger
+        .into_iter()
+        .map(|record| (record.entry.table, record.entry.kind))
+        .collect();
+    // Views of earlier releases were not written down.
+    for environment in state
+        .environments()
+        .await
+        .context("reading the environments")?
+    {
+        for promotion in state.history(&environment.name).await? {
+            for entry in promotion.snapshots.iter().filter(|entry| entry.view) {
+                let view = environment.view(&entry.id.name);
+                objects.entry(view).or_insert(LedgerKind::EnvironmentView);
+            }
+        }
+    }
+    Ok(objects.into_iter().collect())
+}
+
+/// Drops everything that is [`doomed`] and forgets what it was, while nobody else works.
+///
+/// # Errors
+/// When somebody applies a plan, or the state or the engine does not answer.
+pub async fn destroy(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<Destroyed> {
+    let keeper = Keeper::start(state, control);
+    let destroyed = destroy_held(engine, state, now, control, report).await;
+    keeper.finish(state, control).await;
+    destroyed
+}
+
+async fn destroy_held(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<Destroyed> {
+    hold(state, control, &Subject::janitor(), "cleaning up", report).await?;
+    if let Some(open) = state.open_plans(control.now()).await?.first() {
+        anyhow::bail!(
+            "{} is applying a plan of `{}`; wait until it has ended, or end it",
+            open.label,
+            open.environment
+        );
+    }
+    for environment in state.environments().await? {
+        state
+            .reopen(&environment.name, &environment.plan_id)
+            .await
+            .context("recording that the views go")?;
+    }
+    let doomed = doomed(state).await?;
+    let mut destroyed = Destroyed::default();
+    // Views before what they show; what is in a schema before the schema.
+    for kinds in [
+        &[LedgerKind::EnvironmentView][..],
+        &[LedgerKind::View],
+        &[LedgerKind::Table, LedgerKind::Temporary],
+        &[LedgerKind::Schema],
+    ] {
+        let of_kind = doomed.iter().filter(|(_, kind)| kinds.contains(kind));
+        let drops = drop_all(engine, state, of_kind.cloned().collect(), now).await?;
+        destroyed.dropped.extend(drops.dropped);
+        destroyed.failed.extend(drops.failed);
+    }
+    if destroyed.failed.is_empty() {
+        state
+            .forget_everything()
+            .await
+            .context("forgetting what there was")?;
+    }
+    Ok(destroyed)
+}

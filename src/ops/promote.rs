@@ -1,0 +1,191 @@
+//! The record of an environment and its views, changed by one process at a time.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::environment::Environment;
+use crate::environment::EnvironmentName;
+use crate::model::ModelName;
+use crate::ops::ledger::Why;
+use crate::ops::ledger::write_down;
+use crate::plan::ViewSwitch;
+use crate::scheduler;
+use crate::scheduler::Control;
+use crate::scheduler::Reporter;
+use crate::scheduler::Switched;
+use crate::scheduler::hold;
+use crate::sql::TableName;
+use crate::state::Lease;
+use crate::state::LedgerEntry;
+use crate::state::LedgerKind;
+use crate::state::PromoteError;
+use crate::state::StateStore;
+use crate::state::Subject;
+
+/// What to record and to switch.
+pub(super) struct Promotion<'a> {
+    /// The new record.
+    pub(super) record: &'a Environment,
+    /// The plan that the environment must still have.
+    pub(super) expected: Option<&'a str>,
+    /// The views that follow from it.
+    pub(super) views: &'a ViewSwitch,
+}
+
+/// Why an environment was not promoted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PromotionError {
+    /// The state has refused the record; nothing has changed.
+    #[error(transparent)]
+    Refused(PromoteError),
+    /// The state or the engine did not answer, or the work was stopped before the record.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Records the environment, switches its views and marks the record done, holding the environment all the while.
+///
+/// Once the record is written it goes through, whoever wants to stop: the switch is short, and without it readers
+/// would see what the record no longer says.
+pub(super) async fn promote(
+    promotion: &Promotion<'_>,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> Result<Switched, PromotionError> {
+    let record = promotion.record;
+    let lease = hold_environment(state, &record.name, control, report).await?;
+    if control.stop.is_asked() {
+        return Err(PromotionError::Other(scheduler::Stopped.into()));
+    }
+    write_down_views(engine, state, promotion, now).await?;
+    let recorded = state.promote_under(Some(&lease), record, promotion.expected);
+    recorded.await.map_err(PromotionError::Refused)?;
+    let switched = scheduler::switch(engine, promotion.views, report).await?;
+    let gone = state.mark_gone(&promotion.views.drop, now).await;
+    gone.context("recording that views are gone")?;
+    finish(state, record, &lease, now).await?;
+    Ok(switched)
+}
+
+/// Writes down the views that a switch makes, and the schemas that it makes for them.
+async fn write_down_views(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    promotion: &Promotion<'_>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let record = promotion.record;
+    let models: BTreeMap<TableName, &ModelName> = record
+        .snapshots
+        .iter()
+        .filter(|entry| entry.view)
+        .map(|entry| (record.view(&entry.id.name), &entry.id.name))
+        .collect();
+    let why = Why {
+        environment: &record.name,
+        reason: format!("plan {}", record.plan_id),
+    };
+    let views = promotion.views.create.iter().map(|(view, _)| LedgerEntry {
+        table: view.clone(),
+        kind: LedgerKind::EnvironmentView,
+        model: models.get(view).map(|name| (*name).clone()),
+        environment: record.name.to_string(),
+        reason: why.reason.clone(),
+    });
+    write_down(engine, state, views.collect(), &why, now).await
+}
+
+/// Takes an environment's record and views for this process; waits for whoever has them.
+pub(super) async fn hold_environment(
+    state: &StateStore,
+    name: &EnvironmentName,
+    control: &Control,
+    report: Reporter<'_>,
+) -> anyhow::Result<Lease> {
+    let what = format!("the environment `{name}`");
+    hold(state, control, &Subject::environment(name), &what, report).await
+}
+
+/// Points every view of `environment` at what its record says, and marks the record done.
+///
+/// For a switch of which only the record was written when the process died; `lease` is on the environment.
+pub(super) async fn finish_switch(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    environment: &Environment,
+    lease: &Lease,
+    now: DateTime<Utc>,
+    report: Reporter<'_>,
+) -> anyhow::Result<()> {
+    let mut create = BTreeMap::new();
+    for entry in environment.snapshots.iter().filter(|entry| entry.view) {
+        let table = entry
+            .table
+            .clone()
+            .context("a view in the record has no table")?;
+        create.insert(environment.view(&entry.id.name), table);
+    }
+    let mut drop: BTreeSet<TableName> = state
+        .ledger_views(environment.name.as_str())
+        .await
+        .context("reading the ledger")?
+        .into_iter()
+        .collect();
+    for promotion in state
+        .history(&environment.name)
+        .await
+        .context("reading the history")?
+    {
+        let shown = promotion.snapshots.iter().filter(|entry| entry.view);
+        drop.extend(shown.map(|entry| environment.view(&entry.id.name)));
+    }
+    drop.retain(|view| !create.contains_key(view));
+    let views = ViewSwitch {
+        create: create.into_iter().collect(),
+        drop: drop.into_iter().collect(),
+        unchanged: 0,
+    };
+    scheduler::switch(engine, &views, report).await?;
+    let gone = state.mark_gone(&views.drop, now).await;
+    gone.context("recording that views are gone")?;
+    finish(state, environment, lease, now).await
+}
+
+/// Marks the record done and gives the environment back.
+///
+/// Where somebody took it over meanwhile, the views may be ours although the record is theirs: it is marked as not
+/// done, so that the next command points the views at what it says.
+async fn finish(
+    state: &StateStore,
+    record: &Environment,
+    lease: &Lease,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    if let Err(error) = state.check_lease(lease).await {
+        if let Some((plan_id, _)) = state.standing(&record.name).await? {
+            state.reopen(&record.name, &plan_id).await?;
+        }
+        return Err(error).with_context(|| {
+            format!(
+                "switching the views of `{}`; the next plan or run of it switches them again",
+                record.name
+            )
+        });
+    }
+    state
+        .finalize(&record.name, &record.plan_id, now)
+        .await
+        .context("recording that the views are switched")?;
+    state
+        .release(lease)
+        .await
+        .context("giving the environment back")
+}

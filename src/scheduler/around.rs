@@ -1,0 +1,117 @@
+//! Statements that run before and after everything else that a plan or a run does.
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::engine::EngineAdapter;
+use crate::environment::EnvironmentName;
+use crate::model::RuntimeValues;
+use crate::model::Template;
+use crate::sql::Dialect;
+use crate::sql::quote_string;
+
+/// `before_all` and `after_all` of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Before the first model.
+    pub before: Vec<String>,
+    /// At the end, whether or not everything went well.
+    pub after: Vec<String>,
+    /// What they are written in.
+    pub dialect: Dialect,
+}
+
+impl Around {
+    /// Runs what comes before everything else, in order.
+    ///
+    /// # Errors
+    /// When a statement cannot be rendered or the engine refuses it; those after it do not run.
+    pub async fn before(
+        &self,
+        engine: &dyn EngineAdapter,
+        environment: &EnvironmentName,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        self.run(&self.before, "before_all", engine, environment, now)
+            .await
+    }
+
+    /// Runs what comes after everything else, in order.
+    ///
+    /// # Errors
+    /// As [`Around::before`].
+    pub async fn after(
+        &self,
+        engine: &dyn EngineAdapter,
+        environment: &EnvironmentName,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        self.run(&self.after, "after_all", engine, environment, now)
+            .await
+    }
+
+    async fn run(
+        &self,
+        statements: &[String],
+        stage: &'static str,
+        engine: &dyn EngineAdapter,
+        environment: &EnvironmentName,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let values = RuntimeValues {
+            range: None,
+            execution_time: now,
+            this_model: None,
+            runtime_stage: stage,
+        };
+        for statement in statements {
+            let text = with_environment(statement, environment);
+            let sql = Template::new(text)
+                .render(&values, self.dialect)
+                .with_context(|| format!("rendering `{stage}`"))?;
+            engine
+                .execute(sql.trim_end().trim_end_matches(';'))
+                .await
+                .with_context(|| format!("running `{stage}`"))?;
+        }
+        Ok(())
+    }
+}
+
+/// `@this_env` as the name of the environment, a text.
+fn with_environment(statement: &str, environment: &EnvironmentName) -> String {
+    const NAME: &str = "@this_env";
+    let mut text = String::with_capacity(statement.len());
+    let mut rest = statement;
+    while let Some(at) = rest.find(NAME) {
+        let (before, found) = rest.split_at(at);
+        let after = &found[NAME.len()..];
+        text.push_str(before);
+        if after.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+            text.push_str(NAME);
+        } else {
+            text.push_str(&quote_string(environment.as_str()));
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_a_text_and_longer_names_are_others() {
+        let dev: EnvironmentName = "dev".parse().unwrap();
+        assert_eq!(
+            with_environment(
+                "INSERT INTO log VALUES (@this_env, @this_environment)",
+                &dev
+            ),
+            "INSERT INTO log VALUES ('dev', @this_environment)"
+        );
+    }
+}

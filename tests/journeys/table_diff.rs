@@ -1,0 +1,160 @@
+//! Two tables are compared inside the engine, row by row and column by column.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::workspace::Workspace;
+
+fn compared(workspace: &Workspace, arguments: &[&str]) -> Value {
+    let mut all = vec!["table_diff", "--format", "json"];
+    all.extend(arguments);
+    serde_json::from_str(&workspace.run(&all).fine().stdout).unwrap()
+}
+
+fn tables() -> Workspace {
+    let workspace = Workspace::new(&[(
+        "models/a.sql",
+        "MODEL (name db.a, kind FULL, grain (id));\nSELECT unnest([1, 2, 3]) AS id, 'x' AS v\n",
+    )]);
+    workspace.execute(
+        "CREATE SCHEMA t;
+         CREATE TABLE t.one AS SELECT * FROM (VALUES
+             (1, NULL, 'same', 1.0::DOUBLE, 10), (2, 'b', 'old', 2.00001::DOUBLE, 20),
+             (3, 'c', NULL, 3.0::DOUBLE, 30), (4, 'd', 'gone', 4.0::DOUBLE, 40),
+             (5, 'e', 'twice', 5.0::DOUBLE, 50), (5, 'e', 'twice', 5.0::DOUBLE, 50)
+         ) AS r(k, l, v, f, old);
+         CREATE TABLE t.two AS SELECT * FROM (VALUES
+             (1, NULL, 'same', -0.0::DOUBLE + 1, 'x'), (2, 'b', 'new', 2.00002::DOUBLE, 'x'),
+             (3, 'c', NULL, 3.1::DOUBLE, 'x'), (6, 'f', 'come', 6.0::DOUBLE, 'x'),
+             (5, 'e', 'twice', 5.0::DOUBLE, 'x')
+         ) AS r(k, l, v, f, new)",
+    );
+    workspace
+}
+
+#[test]
+fn keys_of_several_columns_and_with_nulls_find_their_rows() {
+    let workspace = tables();
+    let told = compared(&workspace, &["t.one:t.two", "-o", "k", "-o", "l"]);
+    assert_eq!(told["source_rows"], 6);
+    assert_eq!(told["target_rows"], 5);
+    assert_eq!(told["joined"], 3);
+    assert_eq!(told["equal"], 1);
+    assert_eq!(told["source_only"], 1);
+    assert_eq!(told["target_only"], 1);
+    assert_eq!(told["ambiguous_keys"], 1, "key 5 is twice in the source");
+    assert_eq!(told["null_keys"], 1);
+    assert_eq!(
+        told["columns"],
+        json!([{"name": "v", "equal": 2}, {"name": "f", "equal": 2}]),
+        "NULL equals NULL, and floats are rounded"
+    );
+    assert_eq!(
+        told["columns_added"],
+        json!([{"name": "new", "type": "VARCHAR"}])
+    );
+    assert_eq!(
+        told["columns_removed"],
+        json!([{"name": "old", "type": "INTEGER"}])
+    );
+    assert_eq!(told["samples"], json!([]), "rows are shown on request only");
+}
+
+#[test]
+fn rows_that_differ_are_shown_on_request() {
+    let workspace = tables();
+    let told = compared(
+        &workspace,
+        &[
+            "t.one:t.two",
+            "-o",
+            "k",
+            "-o",
+            "l",
+            "--show-sample",
+            "-s",
+            "f",
+        ],
+    );
+    let rows: Vec<String> = told["samples"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            format!(
+                "{} {} {} {}",
+                row["_row"], row["k"], row["v__source"], row["v__target"]
+            )
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "\"differs\" \"2\" \"old\" \"new\"",
+            "\"source\" \"4\" \"gone\" null",
+            "\"target\" \"6\" null \"come\""
+        ]
+    );
+    let only = compared(&workspace, &["t.one:t.two", "-o", "k", "--where", "k < 2"]);
+    assert_eq!((&only["joined"], &only["same"]), (&json!(1), &json!(false)));
+}
+
+#[test]
+fn a_model_is_compared_in_two_environments_by_its_grain() {
+    let workspace = tables();
+    workspace.apply("prod", "2024-01-03");
+    workspace.edit(
+        "models/a.sql",
+        "'x' AS v",
+        "CASE WHEN id = 2 THEN 'y' ELSE 'x' END AS v",
+    );
+    workspace.edit(
+        "models/a.sql",
+        "SELECT unnest([1, 2, 3]) AS id, ",
+        "SELECT id, ",
+    );
+    workspace.edit(
+        "models/a.sql",
+        "END AS v",
+        "END AS v FROM (SELECT unnest([1, 2, 3]) AS id)",
+    );
+    workspace.apply("dev", "2024-01-03");
+    let told = compared(&workspace, &["prod:dev", "db.a"]);
+    assert_eq!((&told["joined"], &told["equal"]), (&json!(3), &json!(2)));
+    let text = workspace
+        .run(&["table_diff", "prod:dev", "db.a"])
+        .fine()
+        .stdout;
+    assert!(text.contains("66.6 %"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let workspace = tables();
+    for (arguments, code, text) in [
+        (&["t.one"][..], 2, "SOURCE:TARGET"),
+        (&["t.one:t.two"], 2, "--on"),
+        (
+            &["t.one:t.three", "-o", "k"],
+            1,
+            "no table or view `t.three`",
+        ),
+        (&["t.one:t.two", "-o", "z"], 1, "no column `z`"),
+        (
+            &["t.one:t.two", "-o", "k", "--where", "nothing = 1"],
+            1,
+            "nothing",
+        ),
+        (&["prod:dev", "db.a"], 1, "no environment `prod`"),
+    ] {
+        let mut all = vec!["table_diff"];
+        all.extend(arguments);
+        let ended = workspace.run(&all);
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(text),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+}
