@@ -15,6 +15,7 @@ mod past;
 mod progress;
 mod promote;
 mod queue;
+mod ready;
 mod render;
 
 pub use around::Around;

@@ -1,7 +1,6 @@
 //! Fill what is missing, parents before children, as many models at once as the engine takes.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -35,6 +34,7 @@ use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::past::Past;
+use crate::scheduler::ready::Ready;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Version;
@@ -92,72 +92,62 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
         models: work.len(),
         batches: work.iter().map(|work| work.batches.len()).sum(),
     });
-    let upstream = upstream(filling.scope, work);
+    let graph = filling.scope.snapshots.iter();
+    let graph = graph.map(|(name, snapshot)| (name, &snapshot.model.depends_on));
+    let mut ready = Ready::new(graph, work.iter().map(|work| &work.name));
     let mut outcome = Outcome::default();
-    let mut waiting: Vec<&Work> = work.iter().collect();
-    let mut done: BTreeSet<&ModelName> = BTreeSet::new();
-    let mut broken: BTreeMap<&ModelName, ModelName> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
     loop {
         if filling.control.stop.is_asked() {
             outcome.cut_short.get_or_insert(CutShort::Stopped);
         }
-        let mut held_back = Vec::new();
-        for item in std::mem::take(&mut waiting) {
-            let parents = &upstream[&item.name];
-            if let Some(cause) = parents
-                .iter()
-                .find_map(|parent| broken.get(parent).cloned())
-            {
-                (filling.report)(Progress::Skipped {
-                    name: item.name.clone(),
-                    because: cause.clone(),
-                });
-                outcome.skipped.push((item.name.clone(), cause.clone()));
-                broken.insert(&item.name, cause);
-            } else if outcome.cut_short.is_none()
-                && running.len() < filling.engine.concurrency().max(1)
-                && parents.iter().all(|parent| done.contains(parent))
-            {
-                running.push(async move {
-                    let mut model = ModelOutcome::new(&item.name);
-                    let result = fill_model(filling, item, &mut model).await;
-                    (item, model, result)
-                });
-            } else {
-                held_back.push(item);
-            }
+        while outcome.cut_short.is_none()
+            && running.len() < filling.engine.concurrency().max(1)
+            && let Some(place) = ready.start()
+        {
+            running.push(async move {
+                let mut model = ModelOutcome::new(&work[place].name);
+                let result = fill_model(filling, &work[place], &mut model).await;
+                (place, model, result)
+            });
         }
-        waiting = held_back;
-        let Some((item, mut model, result)) = running.next().await else {
+        let Some((place, mut model, result)) = running.next().await else {
             break;
         };
+        let name = &work[place].name;
         outcome.warnings.extend(model.warnings.iter().cloned());
         match result {
             Ok(()) => {
-                done.insert(&item.name);
-                outcome.filled.push(item.name.clone());
+                ready.done(place);
+                outcome.filled.push(name.clone());
             }
             Err(error) => match cut_short(&error) {
                 Some(why) => {
                     outcome.cut_short.get_or_insert(why);
-                    outcome.left.push(item.name.clone());
+                    outcome.left.push(name.clone());
                     model.status = ModelStatus::Stopped;
                 }
                 None => {
                     (filling.report)(Progress::Failed {
-                        name: item.name.clone(),
+                        name: name.clone(),
                         message: format!("{error:#}"),
                     });
-                    broken.insert(&item.name, item.name.clone());
-                    outcome.failed.push((item.name.clone(), error));
+                    for skipped in ready.failed(place) {
+                        let (reader, because) = (work[skipped].name.clone(), name.clone());
+                        (filling.report)(Progress::Skipped {
+                            name: reader.clone(),
+                            because: because.clone(),
+                        });
+                        outcome.skipped.push((reader, because));
+                    }
+                    outcome.failed.push((name.clone(), error));
                     model.status = ModelStatus::Failed;
                 }
             },
         }
         outcome.models.push(model);
     }
-    let rest = waiting.into_iter().map(|item| item.name.clone());
+    let rest = ready.rest().map(|place| work[place].name.clone());
     outcome.left.extend(rest);
     outcome
 }
@@ -170,41 +160,6 @@ fn cut_short(error: &anyhow::Error) -> Option<CutShort> {
     } else {
         None
     }
-}
-
-/// For each model with work, the models with work that it reads, directly or through others.
-fn upstream<'a>(
-    scope: &Scope<'_>,
-    work: &'a [Work],
-) -> BTreeMap<&'a ModelName, BTreeSet<&'a ModelName>> {
-    let busy: BTreeMap<&ModelName, &'a ModelName> =
-        work.iter().map(|work| (&work.name, &work.name)).collect();
-    let mut upstream = BTreeMap::new();
-    for item in work {
-        let mut found = BTreeSet::new();
-        let mut seen: BTreeSet<&ModelName> = BTreeSet::new();
-        let mut next: Vec<&ModelName> = vec![&item.name];
-        while let Some(name) = next.pop() {
-            let Some(snapshot) = scope.snapshots.get(name) else {
-                continue;
-            };
-            for parent in snapshot
-                .model
-                .depends_on
-                .iter()
-                .filter(|parent| *parent != &item.name)
-            {
-                // Beyond a busy parent its own upstream counts, and that waits by itself.
-                if let Some(parent) = busy.get(parent) {
-                    found.insert(*parent);
-                } else if seen.insert(parent) {
-                    next.push(parent);
-                }
-            }
-        }
-        upstream.insert(&item.name, found);
-    }
-    upstream
 }
 
 async fn fill_model(

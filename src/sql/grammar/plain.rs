@@ -14,17 +14,18 @@ pub(super) fn is_plain(tokens: &[TokenWithSpan]) -> bool {
         Some(Token::Word(word)) => word.keyword,
         _ => Keyword::NoKeyword,
     };
-    for index in 0..tokens.len() {
+    for (index, found) in tokens.iter().enumerate() {
         let before = index.checked_sub(1);
-        match &tokens[index].token {
+        match &found.token {
             Token::LParen => open.push((&Token::RParen, false)),
             Token::LBracket => open.push((&Token::RBracket, false)),
             Token::LBrace => open.push((&Token::RBrace, false)),
-            close @ (Token::RParen | Token::RBracket | Token::RBrace) => {
-                if open.pop().is_none_or(|(expected, _)| expected != close) {
-                    return false;
-                }
+            close @ (Token::RParen | Token::RBracket | Token::RBrace)
+                if open.pop().is_none_or(|(expected, _)| expected != close) =>
+            {
+                return false;
             }
+            Token::RParen | Token::RBracket | Token::RBrace => {}
             // Prefix aliases, positions and operators that the tokenizer cuts in two.
             Token::Colon
             | Token::Sharp
