@@ -64,6 +64,7 @@ async fn switched(path: &Path, views: usize) -> f64 {
         create: (0..views).map(pair).collect(),
         drop: Vec::new(),
         unchanged: 0,
+        dressed: Vec::new(),
     };
     let started = Instant::now();
     siding::scheduler::switch(engine.as_ref(), &switch, &|_| {})

@@ -175,6 +175,11 @@ pub trait EngineAdapter: Send + Sync {
         format!("DROP VIEW IF EXISTS {view}")
     }
 
+    /// Whether descriptions are wanted in the warehouse.
+    fn registers_comments(&self) -> bool {
+        true
+    }
+
     /// Describes an object and its columns to whoever browses the warehouse.
     fn comments(
         &self,

@@ -41,6 +41,7 @@ pub(super) fn warehouse(
         Connection::DuckDb {
             database,
             concurrent_tasks,
+            register_comments,
         } => {
             // DuckDB takes relative paths from the process's folder; ours start from the project.
             let root =
@@ -55,6 +56,7 @@ pub(super) fn warehouse(
             Ok(ConnectionConfig::DuckDb(DuckDbConfig {
                 concurrency: concurrency(*concurrent_tasks).unwrap_or(NonZeroUsize::MIN),
                 file_root: Some(root),
+                register_comments: *register_comments,
                 sandbox,
                 ..DuckDbConfig::new(database)
             }))

@@ -11,6 +11,7 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
+use crate::ops::dress::dressings;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::plan::ViewSwitch;
@@ -66,9 +67,13 @@ pub(super) async fn promote(
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }
     write_down_views(engine, state, promotion, now).await?;
+    let before = state.environment(&record.name).await;
+    let before = before.context("reading the environment")?;
+    let mut views = promotion.views.clone();
+    views.dressed = dressings(state, record, before.as_ref(), &views, now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
-    let switched = scheduler::switch(engine, promotion.views, report).await?;
+    let switched = scheduler::switch(engine, &views, report).await?;
     let gone = state.mark_gone(&promotion.views.drop, now).await;
     gone.context("recording that views are gone")?;
     finish(state, record, &lease, now).await?;
@@ -148,11 +153,13 @@ pub(super) async fn finish_switch(
         drop.extend(shown.map(|entry| environment.view(&entry.id.name)));
     }
     drop.retain(|view| !create.contains_key(view));
-    let views = ViewSwitch {
+    let mut views = ViewSwitch {
         create: create.into_iter().collect(),
         drop: drop.into_iter().collect(),
         unchanged: 0,
+        dressed: Vec::new(),
     };
+    views.dressed = dressings(state, environment, None, &views, now).await?;
     scheduler::switch(engine, &views, report).await?;
     let gone = state.mark_gone(&views.drop, now).await;
     gone.context("recording that views are gone")?;

@@ -17,6 +17,7 @@ use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
 use crate::ops::connections;
+use crate::ops::kind_problems::missing_columns;
 use crate::ops::problems::unresolved_names;
 use crate::ops::read_files;
 use crate::plan::Ask;
@@ -271,6 +272,7 @@ pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> 
     }
     let candidates = candidates(&project.models, &project.readings);
     diagnostics.extend(unresolved_names(&candidates, &files));
+    diagnostics.extend(missing_columns(&candidates, &files));
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(OpenError { diagnostics, files }.into());
     }

@@ -42,6 +42,7 @@ pub(super) fn switch_to(
         unchanged: total - create.len(),
         create,
         drop: drop.into_iter().collect(),
+        dressed: Vec::new(),
     }
 }
 

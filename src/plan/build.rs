@@ -370,6 +370,7 @@ fn views(
         unchanged: kept - create.len(),
         create: create.into_iter().collect(),
         drop: drop.into_iter().collect(),
+        dressed: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod categorize;
 mod choices;
 mod diff;
 mod draft;
+mod dressing;
 mod estimate;
 mod job;
 mod missing;
@@ -25,6 +26,8 @@ pub use choices::Ask;
 pub use choices::Choices;
 pub use diff::Change;
 pub use draft::*;
+pub use dressing::Dressing;
+pub use dressing::Shown;
 pub use estimate::*;
 pub use job::*;
 pub use missing::RunRange;
@@ -84,6 +87,8 @@ pub struct ViewSwitch {
     pub drop: Vec<TableName>,
     /// How many views stay as they are.
     pub unchanged: usize,
+    /// What views get besides rows: those that are created, and those whose model says something else now.
+    pub dressed: Vec<(TableName, Dressing)>,
 }
 
 impl Plan {

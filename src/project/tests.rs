@@ -618,15 +618,16 @@ fn files_that_are_no_text_are_reported() {
 }
 
 #[test]
-fn comments_in_the_database_are_wished_for_but_not_written() {
+fn comments_in_the_database_are_a_matter_of_taste() {
     for (wish, wanted) in [
+        ("true", vec![]),
+        ("false", vec![]),
         (
-            "true",
+            "maybe",
             vec![
-                "Warning config.yaml:6 not-supported-yet: `gateways.local.connection.register_comments` is not supported yet",
+                "Error config.yaml:6 wrong-type: `gateways.local.connection.register_comments` must be true or false, not a string",
             ],
         ),
-        ("false", vec![]),
     ] {
         let config = CONFIG.replace(
             "default_gateway",

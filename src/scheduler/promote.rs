@@ -7,6 +7,9 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::engine::EngineAdapter;
+use crate::engine::EngineObject;
+use crate::engine::ObjectKind;
+use crate::engine::Transaction;
 use crate::plan::ViewSwitch;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
@@ -53,12 +56,28 @@ pub async fn switch(
     statements.extend(views.drop.iter().map(|view| engine.drop_view(view)));
 
     let started = Instant::now();
-    let mut transaction = engine.begin().await.context("starting the switch")?;
-    // The engine's error names the statement, and with it the view.
+    let mut transaction = switched_views(engine, &statements).await?;
+    let comments = comments(engine, views);
+    if !comments.is_empty()
+        && let Err(error) = transaction.execute_all(&comments).await
+    {
+        // What nobody reads rows from is no reason not to deploy.
+        tracing::warn!(%error, "the descriptions of the views cannot be registered: {error}");
+        transaction
+            .rollback()
+            .await
+            .context("taking the switch back")?;
+        transaction = switched_views(engine, &statements).await?;
+    }
+    let updates: Vec<String> = views
+        .dressed
+        .iter()
+        .flat_map(|(_, dressing)| dressing.statements.clone())
+        .collect();
     transaction
-        .execute_all(&statements)
+        .execute_all(&updates)
         .await
-        .context("switching the views; none has changed")?;
+        .context("running a statement of a virtual update; no view has changed")?;
     transaction
         .commit()
         .await
@@ -74,6 +93,37 @@ pub async fn switch(
         took: switched.took,
     });
     Ok(switched)
+}
+
+/// A transaction in which the views are switched.
+async fn switched_views(
+    engine: &dyn EngineAdapter,
+    statements: &[String],
+) -> anyhow::Result<Box<dyn Transaction>> {
+    let mut transaction = engine.begin().await.context("starting the switch")?;
+    // The engine's error names the statement, and with it the view.
+    transaction
+        .execute_all(statements)
+        .await
+        .context("switching the views; none has changed")?;
+    Ok(transaction)
+}
+
+/// The statements that describe views and their columns.
+fn comments(engine: &dyn EngineAdapter, views: &ViewSwitch) -> Vec<String> {
+    if !engine.registers_comments() {
+        return Vec::new();
+    }
+    let dressed = views.dressed.iter();
+    dressed
+        .flat_map(|(view, dressing)| {
+            let object = EngineObject {
+                table: view.clone(),
+                kind: ObjectKind::View,
+            };
+            engine.comments(&object, dressing.description.as_deref(), &dressing.columns)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -100,6 +150,7 @@ mod tests {
             create: vec![pair("a"), pair("b")],
             drop: Vec::new(),
             unchanged: 0,
+            dressed: Vec::new(),
         }
     }
 

@@ -24,9 +24,14 @@ const MODEL: &str = "MODEL (\n  name db.a,\n  kind FULL,\n  owner ada,\n  descri
     column_descriptions (id = 'the key'),\n  columns (id INT, v INT)\n);\nSELECT id, v FROM raw.src WHERE id > 0 AND v > 0\n";
 const INCREMENTAL: &str = "MODEL (\n  name db.i,\n  kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y-%m-%d'), lookback 1, batch_size 5),\n  \
     start '2024-01-01'\n);\nSELECT id, v, ds FROM raw.src WHERE ds BETWEEN @start_ds AND @end_ds\n";
+const KEYED: &str = "MODEL (\n  name db.k,\n  kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, lookback 1, batch_size 5),\n  \
+    clustered_by id,\n  storage_format parquet,\n  physical_properties (a = 1),\n  virtual_properties (b = 1),\n  allow_partials true\n);\n\
+    SELECT id, v FROM raw.src;\nINSERT INTO raw.log SELECT 1;\nON_VIRTUAL_UPDATE_BEGIN;\nINSERT INTO raw.log SELECT 2;\nON_VIRTUAL_UPDATE_END;\n";
+const HISTORY: &str = "MODEL (\n  name db.h,\n  kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], batch_size 5, time_data_type TIMESTAMP)\n);\n\
+    SELECT id, v, ds FROM raw.src\n";
 const SEED: &str = "MODEL (\n  name db.s,\n  kind SEED (path '../seeds/s.csv', csv_settings (delimiter = ';')),\n  columns (id INT, v INT)\n);\n";
 const SEED_ROWS: &str = "id;v\n1;10\n2;20\n";
-const READER: &str = "MODEL (name db.c, kind FULL);\nSELECT a.id, i.v AS w, s.v AS x FROM db.a AS a JOIN db.i AS i USING (id) JOIN db.s AS s ON s.id = a.id\n";
+const READER: &str = "MODEL (name db.c, kind FULL);\nSELECT a.id, i.v AS w, s.v AS x, k.v AS y, h.v AS z FROM db.a AS a JOIN db.i AS i USING (id) JOIN db.s AS s ON s.id = a.id JOIN db.k AS k ON k.id = a.id JOIN db.h AS h ON h.id = a.id\n";
 
 fn project() -> BTreeMap<&'static str, String> {
     [
@@ -34,6 +39,8 @@ fn project() -> BTreeMap<&'static str, String> {
         ("external_models.yaml", EXTERNAL),
         ("models/a.sql", MODEL),
         ("models/i.sql", INCREMENTAL),
+        ("models/k.sql", KEYED),
+        ("models/h.sql", HISTORY),
         ("models/s.sql", SEED),
         ("models/c.sql", READER),
         ("seeds/s.csv", SEED_ROWS),
@@ -143,6 +150,25 @@ const CASES: &[Case] = &[
     ("models/a.sql", "columns (id INT, v INT)", "columns (id BIGINT, v INT)", OTHER_ROWS, BELOW),
     ("models/i.sql", "time_column (ds, '%Y-%m-%d')", "time_column (ds, '%Y%m%d')", OTHER_ROWS, BELOW),
     ("models/i.sql", "lookback 1", "lookback 2", OTHER_ROWS, BELOW),
+    ("models/i.sql", "kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y-%m-%d'), lookback 1, batch_size 5)", "kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id)", OTHER_ROWS, BELOW),
+    ("models/a.sql", "kind FULL", "kind VIEW (materialized true)", OTHER_ROWS, NOT_BELOW),
+    ("models/k.sql", "unique_key id", "unique_key (id, v)", OTHER_ROWS, BELOW),
+    ("models/k.sql", "unique_key id", "unique_key abs(id)", OTHER_ROWS, BELOW),
+    ("models/k.sql", "lookback 1", "lookback 2", OTHER_ROWS, BELOW),
+    ("models/k.sql", "unique_key id", "unique_key id, when_matched (WHEN MATCHED THEN UPDATE SET v = source.v)", OTHER_ROWS, BELOW),
+    ("models/k.sql", "unique_key id", "unique_key id, merge_filter source.v > 0", OTHER_ROWS, BELOW),
+    ("models/k.sql", "INSERT INTO raw.log SELECT 1", "INSERT INTO raw.log SELECT 3", OTHER_ROWS, BELOW),
+    ("models/k.sql", "clustered_by id", "clustered_by v", OWN_TABLE, NOT_BELOW),
+    ("models/k.sql", "storage_format parquet", "storage_format orc", OWN_TABLE, NOT_BELOW),
+    ("models/k.sql", "physical_properties (a = 1)", "physical_properties (a = 2)", OWN_TABLE, NOT_BELOW),
+    ("models/h.sql", "unique_key id", "unique_key (id, ds)", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns *", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns [v], invalidate_hard_deletes true", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns [v], execution_time_as_valid_from true", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns [v], updated_at_name ds", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns [v], valid_to_name until", OTHER_ROWS, BELOW),
+    ("models/h.sql", "TIMESTAMP", "DATE", OTHER_ROWS, BELOW),
+    ("models/h.sql", "SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v]", "SCD_TYPE_2_BY_TIME (unique_key id, updated_at_name ds", OTHER_ROWS, BELOW),
     ("models/s.sql", "columns (id INT, v INT)", "columns (id INT, v TEXT)", OTHER_ROWS, BELOW),
     ("seeds/s.csv", "2;20", "2;21", OTHER_ROWS, BELOW),
     ("seeds/s.csv", "2;20\n", "2;20\n3;30\n", OTHER_ROWS, BELOW),
@@ -157,6 +183,11 @@ const CASES: &[Case] = &[
     ("models/a.sql", "not_null(columns := (id))", "not_null(columns := (id, v))", META, META_BELOW),
     ("models/a.sql", "'the key'", "'the other key'", META, META_BELOW),
     ("models/i.sql", "batch_size 5", "batch_size 6", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, batch_concurrency 2", META, META_BELOW),
+    ("models/k.sql", "batch_size 5", "batch_size 6", META, META_BELOW),
+    ("models/k.sql", "virtual_properties (b = 1)", "virtual_properties (b = 2)", META, META_BELOW),
+    ("models/k.sql", "allow_partials true", "allow_partials false", META, META_BELOW),
+    ("models/k.sql", "INSERT INTO raw.log SELECT 2", "INSERT INTO raw.log SELECT 4", META, META_BELOW),
     ("config.yaml", "default_gateway", "project: shop\ndefault_gateway", "m pm | Metadata, kept", "m pm | Metadata, kept"),
 ];
 
@@ -172,6 +203,8 @@ fn every_property_moves_its_part_and_no_other() {
         let new = planned(&files, Some(&old));
         let edited = match *path {
             "models/i.sql" => "db.i",
+            "models/k.sql" => "db.k",
+            "models/h.sql" => "db.h",
             "models/s.sql" | "seeds/s.csv" => "db.s",
             _ => "db.a",
         };

@@ -50,6 +50,8 @@ pub struct DuckDbConfig {
     /// Folder that relative file names in SQL start from; `None` means where the process runs.
     /// A sandbox judges a relative name by where the process runs, so there it must run in this folder.
     pub file_root: Option<PathBuf>,
+    /// Whether descriptions of models go into the warehouse.
+    pub register_comments: bool,
     /// Most threads of the whole database; `None` means one per core.
     pub threads: Option<NonZeroUsize>,
     /// Most memory, such as `2GB`; `None` means 80 % of the machine's.
@@ -76,6 +78,7 @@ impl DuckDbConfig {
             concurrency: NonZeroUsize::MIN,
             read_only: false,
             file_root: None,
+            register_comments: true,
             threads: None,
             memory_limit: None,
             sandbox: None,
@@ -86,6 +89,7 @@ impl DuckDbConfig {
 /// Opens the database, or joins it if this process has it open already.
 pub(super) async fn open(config: DuckDbConfig) -> Result<DuckDb, EngineError> {
     let concurrency = config.concurrency.get();
+    let register_comments = config.register_comments;
     let instance = tokio::task::spawn_blocking(move || open::open(config))
         .await
         .map_err(|panic| EngineError::Closed {
@@ -94,6 +98,7 @@ pub(super) async fn open(config: DuckDbConfig) -> Result<DuckDb, EngineError> {
     Ok(DuckDb {
         instance,
         concurrency,
+        register_comments,
     })
 }
 
@@ -101,6 +106,7 @@ pub(super) async fn open(config: DuckDbConfig) -> Result<DuckDb, EngineError> {
 pub(super) struct DuckDb {
     instance: Arc<Instance>,
     concurrency: usize,
+    register_comments: bool,
 }
 
 impl DuckDb {
@@ -141,6 +147,10 @@ impl EngineAdapter for DuckDb {
 
     fn concurrency(&self) -> usize {
         self.concurrency
+    }
+
+    fn registers_comments(&self) -> bool {
+        self.register_comments
     }
 
     fn supports_transactional_ddl(&self) -> bool {

@@ -43,6 +43,7 @@ pub(super) fn open(config: DuckDbConfig) -> Result<Arc<Instance>, EngineError> {
         };
         let same = DuckDbConfig {
             concurrency: instance.config().concurrency,
+            register_comments: instance.config().register_comments,
             database: instance.config().database.clone(),
             ..config.clone()
         };

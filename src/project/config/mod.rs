@@ -140,6 +140,8 @@ pub enum Connection {
         database: Option<String>,
         /// Most statements at once; `None` means the engine's default.
         concurrent_tasks: Option<u32>,
+        /// Whether descriptions of models go into the warehouse.
+        register_comments: bool,
     },
     /// An SQLite file; only for state.
     Sqlite {

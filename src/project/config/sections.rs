@@ -163,6 +163,7 @@ fn in_memory() -> Connection {
     Connection::DuckDb {
         database: None,
         concurrent_tasks: None,
+        register_comments: true,
     }
 }
 
@@ -254,12 +255,6 @@ fn connection(
             reader.section(node, what, &DUCKDB_KEYS, &DUCKDB_UNSUPPORTED)?;
             let database = reader.text(node, what, "database");
             let database = database.filter(|path| path != ":memory:" && !path.is_empty());
-            if reader.bool(node, what, "register_comments") == Some(true) {
-                let message = format!("`{what}.register_comments` is not supported yet");
-                let diagnostic = Diagnostic::warning("not-supported-yet", message)
-                    .help("Descriptions stay in the project; everything else works.");
-                reader.report(diagnostic, Reader::place(node, "register_comments"));
-            }
             if for_state {
                 let file = database.as_deref().unwrap_or("siding_state.db");
                 let message = format!("`{what}` is DuckDB, but the state is kept in SQLite");
@@ -276,6 +271,7 @@ fn connection(
             Some(Connection::DuckDb {
                 database,
                 concurrent_tasks: reader.positive(node, what, "concurrent_tasks"),
+                register_comments: reader.bool(node, what, "register_comments").unwrap_or(true),
             })
         }
         "postgres" => postgres::connection(reader, node, what),

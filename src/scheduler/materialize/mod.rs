@@ -8,6 +8,8 @@ mod by_unique_key;
 mod full;
 mod incremental;
 mod keys;
+#[cfg(test)]
+mod laws;
 mod scd;
 mod seed;
 mod target;

@@ -184,7 +184,14 @@ impl<'a> History<'a> {
                     self.epoch.clone()
                 };
                 let columns = columns.as_ref().unwrap_or(&self.columns);
-                (String::new(), differs(columns, &over), when, first)
+                // What is older than the open version was seen before it, or comes too late.
+                let late = updated_at.as_ref().map_or_else(String::new, |updated_at| {
+                    format!(
+                        "WHERE _siding_known IS NULL OR {updated_at} IS NULL \
+                         OR _siding_updated IS NULL OR {updated_at} >= _siding_updated"
+                    )
+                });
+                (late, differs(columns, &over), when, first)
             }
         };
         format!(
@@ -213,20 +220,16 @@ impl<'a> History<'a> {
             format!("{} AS _siding_from", self.valid_from),
         ];
         let mut from_open = vec!["_siding_known".to_owned(), "_siding_from".to_owned()];
-        match &self.scd.change {
-            ScdChange::Time { updated_at, .. } => {
-                open.push(format!(
-                    "{} AS _siding_updated",
-                    quote_identifier(updated_at)
-                ));
-                from_open.push("_siding_updated".to_owned());
-            }
-            ScdChange::Column { columns, .. } => {
-                let columns = columns.as_ref().unwrap_or(&self.columns);
-                for (index, name) in columns.iter().enumerate() {
-                    open.push(format!("{} AS _siding_old{index}", quote_identifier(name)));
-                    from_open.push(format!("_siding_old{index}"));
-                }
+        if let Some(updated_at) = self.scd.updated_at() {
+            let updated_at = quote_identifier(updated_at);
+            open.push(format!("{updated_at} AS _siding_updated"));
+            from_open.push("_siding_updated".to_owned());
+        }
+        if let ScdChange::Column { columns, .. } = &self.scd.change {
+            let columns = columns.as_ref().unwrap_or(&self.columns);
+            for (index, name) in columns.iter().enumerate() {
+                open.push(format!("{} AS _siding_old{index}", quote_identifier(name)));
+                from_open.push(format!("_siding_old{index}"));
             }
         }
         format!(

@@ -4,6 +4,7 @@ use anyhow::Context;
 
 use crate::engine::EngineColumn;
 use crate::model::ModelKind;
+use crate::model::TimeColumn;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::widened;
 use crate::snapshot::Interval;
@@ -46,6 +47,7 @@ impl Target {
                 )
             })?;
             let data_type = column.data_type.clone();
+            check_time(batch, time_column, &data_type)?;
             let range = widened(time_column, &data_type, batch.range);
             target.time = Some(TargetTime { data_type, range });
         }
@@ -71,6 +73,58 @@ impl Target {
     pub(super) fn select(&self, query: &str) -> String {
         select(&self.names(), query)
     }
+}
+
+/// Whether a column of this type can hold times as the model says.
+fn check_time(batch: &Batch<'_>, column: &TimeColumn, data_type: &str) -> anyhow::Result<()> {
+    let name = &batch.model.name;
+    let upper = data_type.to_ascii_uppercase();
+    let is = |words: &[&str]| words.iter().any(|word| upper.starts_with(word));
+    if is(&[
+        "DATE",
+        "TIMESTAMP",
+        "VARCHAR",
+        "TEXT",
+        "CHAR",
+        "STRING",
+        "BPCHAR",
+        "NVARCHAR",
+    ]) {
+        return Ok(());
+    }
+    let numbers = [
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "DECIMAL",
+        "NUMERIC",
+        "NUMBER",
+        "DOUBLE",
+        "FLOAT",
+        "REAL",
+    ];
+    anyhow::ensure!(
+        is(&numbers),
+        "the time column `{}` of `{name}` is {data_type}, which says no time; \
+         take a column of days or timestamps, or of texts or numbers in the format of the time column",
+        column.column
+    );
+    let written = column.format(chrono::DateTime::UNIX_EPOCH);
+    anyhow::ensure!(
+        written.bytes().all(|byte| byte.is_ascii_digit()),
+        "the time column `{}` of `{name}` is {data_type}, but its format `{}` gives no number; \
+         write `time_column ({}, '%Y%m%d')`, as its numbers are",
+        column.column,
+        column.format,
+        column.column
+    );
+    Ok(())
 }
 
 /// `query` with exactly these columns, in this order.
