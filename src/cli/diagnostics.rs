@@ -27,7 +27,7 @@ pub(super) fn show_errors(error: &OpenError, printer: &Printer) {
 
 /// Diagnostics with the lines that they are about.
 pub(super) fn in_files(diagnostics: &[Diagnostic], files: &FileTree, printer: &Printer) -> String {
-    let text_of = |file: &str| files.get(file).map(ToString::to_string);
+    let text_of = |file: &str| files.get(file).map(|text| without_passwords(text));
     render(diagnostics, &text_of, printer.paint_notes().0)
 }
 
@@ -93,10 +93,52 @@ fn render(
     parts.join("\n\n")
 }
 
+/// `text` with stars for whatever follows `password:` on its line; every other byte stays where it is.
+fn without_passwords(text: &str) -> String {
+    const KEY: &str = "password";
+    let lines = text.split_inclusive('\n').map(|line| {
+        let lower = line.to_ascii_lowercase();
+        let after = lower.find(KEY).map(|start| start + KEY.len());
+        let colon = after.and_then(|after| {
+            let rest = lower[after..].trim_start_matches(['"', '\'', ' ']);
+            rest.starts_with(':').then(|| lower.len() - rest.len() + 1)
+        });
+        let Some(colon) = colon else {
+            return line.to_owned();
+        };
+        let (shown, secret) = line.split_at(colon);
+        let hide = |byte: u8| {
+            if byte.is_ascii_whitespace() {
+                char::from(byte)
+            } else {
+                '*'
+            }
+        };
+        format!("{shown}{}", secret.bytes().map(hide).collect::<String>())
+    });
+    lines.collect()
+}
+
 fn count(number: usize, what: &str) -> String {
     if number == 1 {
         format!("1 {what}")
     } else {
         format!("{number} {what}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_configuration_is_shown_without_its_password() {
+        let text = "a: 1\nc: {type: postgres, 'password': né}\n  Password : x y\npasswordless: 1\n";
+        let shown = without_passwords(text);
+        assert_eq!(
+            shown,
+            "a: 1\nc: {type: postgres, 'password': ****\n  Password : * *\npasswordless: 1\n"
+        );
+        assert_eq!(shown.len(), text.len());
     }
 }

@@ -159,6 +159,12 @@ pub trait EngineAdapter: Send + Sync {
         )
     }
 
+    /// As a transaction's first statement: keeps other writers of a table, which is there, waiting until its end, so that
+    /// two that delete the same rows and write them again do not both write. `None` where two cannot meet.
+    fn lock_for_writing(&self, _table: &TableName) -> Option<String> {
+        None
+    }
+
     /// Removes the rows with `start <= column < end`; both ends are SQL expressions.
     fn delete_range(&self, table: &TableName, column: &str, start: &str, end: &str) -> String {
         let column = quote_identifier(column);

@@ -695,3 +695,95 @@ mod laws {
         }
     }
 }
+
+/// The diagnostics of a configuration whose only connection has these lines.
+fn postgres(lines_of_connection: &str) -> (Option<Config>, Vec<String>) {
+    let text = format!(
+        "gateways:\n  wh:\n    connection:\n      type: postgres\n{lines_of_connection}model_defaults:\n  dialect: postgres\n"
+    );
+    let tree: FileTree = [("config.yaml", text.as_str())].into_iter().collect();
+    let (config, diagnostics) = load_config(&tree, &LoadOptions::default());
+    (config, lines(&diagnostics))
+}
+
+const SERVER: &str = "      host: db\n      user: me\n      database: dwh\n";
+
+#[test]
+fn a_postgres_connection_needs_little_and_knows_the_rest() {
+    let (config, found) = postgres(SERVER);
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.unwrap();
+    assert_eq!(config.default_catalog().as_deref(), Some("dwh"));
+    let Connection::Postgres(connection) = &config.gateway().unwrap().connection else {
+        panic!("{config:?}");
+    };
+    let given = (
+        connection.port,
+        connection.ssl_mode,
+        connection.connect_timeout_seconds,
+    );
+    assert_eq!(given, (5432, SslMode::Prefer, 10));
+
+    let (config, found) = postgres(&format!(
+        "{SERVER}      password: s3cret\n      port: 6543\n      sslmode: verify-full\n      sslrootcert: ca.pem\n      role: builder\n\
+         \x20     keepalives_idle: 30\n      connect_timeout: 3\n      statement_timeout: 60\n      application_name: x\n      concurrent_tasks: 8\n\
+         \x20   state_schema: ours\n"
+    ));
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.unwrap();
+    let gateway = config.gateway().unwrap();
+    assert_eq!(gateway.state_schema.as_deref(), Some("ours"));
+    let Connection::Postgres(connection) = &gateway.connection else {
+        panic!("{config:?}");
+    };
+    assert_eq!(
+        **connection,
+        PostgresConnection {
+            host: "db".to_owned(),
+            port: 6543,
+            user: "me".to_owned(),
+            password: Some(Secret::from("s3cret")),
+            database: "dwh".to_owned(),
+            connect_timeout_seconds: 3,
+            keepalives_idle_seconds: Some(30),
+            statement_timeout_seconds: Some(60),
+            role: Some("builder".to_owned()),
+            ssl_mode: SslMode::VerifyFull,
+            ssl_root_cert: Some("ca.pem".to_owned()),
+            application_name: "x".to_owned(),
+            concurrent_tasks: Some(8),
+        }
+    );
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_postgres_connection_says_everything_that_is_wrong_with_it() {
+    let (_, found) =
+        postgres("      user: me\n      sslmode: on\n      hots: db\n      role: [a]\n");
+    for part in [
+        "unknown key `gateways.wh.connection.hots`",
+        "`gateways.wh.connection` has no `host`",
+        "`gateways.wh.connection` has no `database`",
+        "no value of `gateways.wh.connection.sslmode`",
+        "`gateways.wh.connection.role` must be a text",
+    ] {
+        assert!(
+            found.iter().any(|line| line.contains(part)),
+            "{part}: {found:#?}"
+        );
+    }
+    let (_, found) = postgres(&format!("{SERVER}      port: 70000\n"));
+    assert!(found[0].contains("at most 65535"), "{found:?}");
+    let text = CONFIG.replace(
+        "gateways:\n  local:\n",
+        "gateways:\n  local:\n    state_schema: s\n",
+    );
+    let tree: FileTree = [("config.yaml", text.as_str())].into_iter().collect();
+    let (_, diagnostics) = load_config(&tree, &LoadOptions::default());
+    let found = lines(&diagnostics);
+    assert!(
+        found[0].contains("state_schema` needs a state in PostgreSQL"),
+        "{found:?}"
+    );
+}

@@ -98,7 +98,7 @@ impl StateStore {
         .bind(batch.rows.map(number))
         .bind(batch.bytes.map(number))
         .bind(i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX))
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(())
@@ -143,7 +143,7 @@ impl StateStore {
             );
             query.push_list(names.iter().map(ToString::to_string));
             query.push(") ORDER BY name, finished_at DESC, start_at DESC");
-            let rows: Vec<PaceRow> = query.fetch_all(&mut *transaction).await?;
+            let rows: Vec<PaceRow> = query.fetch_all(&mut transaction).await?;
             for row in rows {
                 let name = model_name(&row.name)?;
                 paces.entry(name).or_default().push(row.pace());
@@ -167,7 +167,7 @@ impl StateStore {
                    AND ranked.finished_at > siding_batches.finished_at)",
         )
         .bind(KEPT_PER_MODEL)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(gone)

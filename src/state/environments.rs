@@ -89,7 +89,7 @@ impl StateStore {
         let row: Option<EnvironmentRow> =
             query(&format!("{WITH_NAMINGS} WHERE environment.name = $1"))
                 .bind(name.as_str())
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await?;
         let Some(row) = row else {
             return Ok(None);
@@ -97,7 +97,7 @@ impl StateStore {
         let members: Vec<MemberRow> =
             query("SELECT * FROM siding_environment_snapshots WHERE environment = $1")
                 .bind(name.as_str())
-                .fetch_all(&mut *transaction)
+                .fetch_all(&mut transaction)
                 .await?;
         row.environment(members).map(Some)
     }
@@ -105,9 +105,9 @@ impl StateStore {
     /// Every environment, sorted by name. Expired ones count.
     pub async fn environments(&self) -> Result<Vec<Environment>, StateError> {
         let mut transaction = self.read().await?;
-        let rows: Vec<EnvironmentRow> = query(WITH_NAMINGS).fetch_all(&mut *transaction).await?;
+        let rows: Vec<EnvironmentRow> = query(WITH_NAMINGS).fetch_all(&mut transaction).await?;
         let members: Vec<MemberRow> = query("SELECT * FROM siding_environment_snapshots")
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut transaction)
             .await?;
         let mut by_environment: BTreeMap<String, Vec<MemberRow>> = BTreeMap::new();
         for member in members {
@@ -163,7 +163,7 @@ impl StateStore {
         let current: Option<EnvironmentRow> =
             query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(environment.name.as_str())
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await?;
         if let Some(current) = &current
             && current.plan_id == environment.plan_id
@@ -195,11 +195,11 @@ impl StateStore {
         )
         .bind(now)
         .bind(environment.name.as_str())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         query("DELETE FROM siding_environments WHERE name = $1")
             .bind(environment.name.as_str())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         insert(&mut transaction, environment).await?;
         promotions::insert(&mut transaction, environment).await?;
@@ -221,7 +221,7 @@ impl StateStore {
         let current: Option<EnvironmentRow> =
             query("SELECT * FROM siding_environments WHERE name = $1")
                 .bind(name.as_str())
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await?;
         if current.as_ref().map(|row| row.plan_id.as_str()) != Some(plan_id) {
             return Err(conflict(name, current));
@@ -232,7 +232,7 @@ impl StateStore {
         )
         .bind(millis(now))
         .bind(name.as_str())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         query(
             "UPDATE siding_promotions SET finalized_at = $1
@@ -241,7 +241,7 @@ impl StateStore {
         .bind(millis(now))
         .bind(name.as_str())
         .bind(plan_id)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(())
@@ -269,7 +269,7 @@ impl StateStore {
         )
         .bind(name.as_str())
         .bind(plan_id)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(())
@@ -285,7 +285,7 @@ impl StateStore {
         let changed = query("UPDATE siding_environments SET expires_at = $1 WHERE name = $2")
             .bind(millis(at))
             .bind(name.as_str())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
         Ok(changed == 1)
@@ -302,7 +302,7 @@ impl StateStore {
         let changed = query("DELETE FROM siding_environments WHERE name = $1 AND plan_id = $2")
             .bind(name.as_str())
             .bind(plan_id)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
         Ok(changed == 1)

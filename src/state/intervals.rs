@@ -52,7 +52,7 @@ impl StateStore {
                        WHERE (name, version) IN (";
             let mut query = with_versions(sql, keys);
             query.push(" ORDER BY name, version, id");
-            let rows: Vec<LogRow> = query.fetch_all(&mut *transaction).await?;
+            let rows: Vec<LogRow> = query.fetch_all(&mut transaction).await?;
             for of_version in rows.chunk_by(LogRow::is_same_version) {
                 filled.insert(of_version[0].key()?, replay(of_version));
             }
@@ -135,7 +135,7 @@ impl StateStore {
                  GROUP BY name, version HAVING count(*) > 1 OR max(CASE WHEN removed THEN 1 ELSE 0 END) = 1)
              ORDER BY name, version, id",
         )
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut transaction)
         .await?;
         let mut gone = 0;
         for of_version in rows.chunk_by(LogRow::is_same_version) {
@@ -147,7 +147,7 @@ impl StateStore {
             query("DELETE FROM siding_intervals WHERE name = $1 AND version = $2")
                 .bind(&of_version[0].name)
                 .bind(&of_version[0].version)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             let kept: Vec<FilledInterval> = sum
                 .into_iter()

@@ -95,7 +95,7 @@ impl StateStore {
              WHERE subject = $1",
         )
         .bind(&subject.0)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
         if let Some(row) = row
             && row.holder != holder.id
@@ -119,7 +119,7 @@ impl StateStore {
         .bind(this_process())
         .bind(millis(now))
         .bind(millis(now + time_to_live))
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(Claim::Given(Lease {
@@ -141,7 +141,7 @@ impl StateStore {
              WHERE subject = $1",
         )
         .bind(&subject.0)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
         row.filter(|row| row.expires_at > millis(now) && !is_gone(&row.process))
             .map(LeaseRow::held_by)
@@ -158,7 +158,7 @@ impl StateStore {
             query(sql)
                 .bind(millis(until))
                 .bind(&holder.id)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
         transaction.commit().await?;
@@ -171,7 +171,7 @@ impl StateStore {
         query("DELETE FROM siding_leases WHERE subject = $1 AND holder = $2")
             .bind(&lease.subject.0)
             .bind(&lease.holder)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
         Ok(())
@@ -186,7 +186,7 @@ impl StateStore {
         ] {
             query(sql)
                 .bind(&holder.id)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
         transaction.commit().await?;

@@ -69,7 +69,7 @@ impl StateStore {
                       kind = excluded.kind, name = excluded.name, version = excluded.version,
                       dropped_at = NULL",
             );
-            query.execute(&mut *transaction).await?;
+            query.execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -85,11 +85,7 @@ impl StateStore {
         for keys in keys.chunks(ROWS_PER_STATEMENT) {
             let sql = "SELECT * FROM siding_objects
                        WHERE dropped_at IS NULL AND (name, version) IN (";
-            rows.extend(
-                with_versions(sql, keys)
-                    .fetch_all(&mut *transaction)
-                    .await?,
-            );
+            rows.extend(with_versions(sql, keys).fetch_all(&mut transaction).await?);
         }
         sorted(rows)
     }
@@ -163,7 +159,7 @@ impl StateStore {
                     .push_bind(table.name.clone());
             });
             query.push(")");
-            query.execute(&mut *transaction).await?;
+            query.execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(())

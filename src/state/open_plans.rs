@@ -50,7 +50,7 @@ impl StateStore {
         let mut transaction = self.write().await?;
         query("DELETE FROM siding_open_plans WHERE holder = $1")
             .bind(&holder.id)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         query(
             "INSERT INTO siding_open_plans (
@@ -65,7 +65,7 @@ impl StateStore {
         .bind(millis(now))
         .bind(millis(now + time_to_live))
         .bind(snapshots)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(())

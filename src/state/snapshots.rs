@@ -36,7 +36,7 @@ impl StateStore {
         for ids in ids.chunks(ROWS_PER_STATEMENT) {
             let sql = "SELECT * FROM siding_snapshots WHERE (name, identifier) IN (";
             let query = with_ids(sql, ids);
-            rows.extend(query.fetch_all(&mut *transaction).await?);
+            rows.extend(query.fetch_all(&mut transaction).await?);
         }
         sorted(rows)
     }
@@ -49,7 +49,7 @@ impl StateStore {
             let mut query = query("SELECT * FROM siding_snapshots WHERE name IN (");
             query.push_list(names.iter().map(ToString::to_string));
             query.push(")");
-            rows.extend(query.fetch_all(&mut *transaction).await?);
+            rows.extend(query.fetch_all(&mut transaction).await?);
         }
         sorted(rows)
     }
@@ -72,9 +72,8 @@ impl StateStore {
         for keys in keys.chunks(ROWS_PER_STATEMENT) {
             let sql = "SELECT name, identifier, version FROM siding_snapshots
                        WHERE (name, version) IN (";
-            let rows: Vec<(String, String, String)> = with_versions(sql, keys)
-                .fetch_all(&mut *transaction)
-                .await?;
+            let rows: Vec<(String, String, String)> =
+                with_versions(sql, keys).fetch_all(&mut transaction).await?;
             for (name, identifier, version) in rows {
                 let name = model_name(&name)?;
                 let key = (name.clone(), Version(version));
@@ -124,7 +123,7 @@ impl StateStore {
             query.push(
                 " ON CONFLICT (name, identifier) DO UPDATE SET updated_at = excluded.updated_at",
             );
-            query.execute(&mut *transaction).await?;
+            query.execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -142,7 +141,7 @@ impl StateStore {
                     .push_bind(id.identifier.clone());
             });
             query.push(")");
-            query.execute(&mut *transaction).await?;
+            query.execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -167,7 +166,7 @@ impl StateStore {
                  WHERE used.name = snapshot.name AND used.identifier = snapshot.identifier)",
         )
         .bind(millis(oldest_kept))
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut transaction)
         .await?;
         let in_transit = in_transit(&mut transaction).await?;
         let mut snapshots = sorted(rows)?;

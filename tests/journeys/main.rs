@@ -42,6 +42,7 @@ mod lineage;
 mod pipeline;
 mod postgres;
 mod postgres_again;
+mod postgres_at_once;
 #[cfg(unix)]
 mod processes;
 mod reference;

@@ -215,6 +215,10 @@ impl EngineAdapter for Postgres {
         self.server.interrupt();
     }
 
+    fn lock_for_writing(&self, table: &TableName) -> Option<String> {
+        Some(work::lock(&table.to_string()))
+    }
+
     fn supports_merge(&self) -> bool {
         self.server.version().has_merge()
     }

@@ -271,3 +271,43 @@ async fn the_server_ends_what_an_aborted_task_has_begun() {
     task.abort();
     while count().await == 1 {}
 }
+
+#[tokio::test]
+async fn of_many_views_the_ones_with_other_columns_change_too_and_the_wrong_one_is_named() {
+    let (_database, engine) = fresh().await;
+    let views: Vec<TableName> = (0..500)
+        .map(|number| TableName::new("public", format!("v{number:03}")))
+        .collect();
+    let switch = async |query: &dyn Fn(usize) -> String| {
+        let statements: Vec<String> = views
+            .iter()
+            .enumerate()
+            .flat_map(|(number, view)| engine.create_or_replace_view(view, &query(number)))
+            .collect();
+        let mut transaction = engine.begin().await?;
+        transaction.execute_all(&statements).await?;
+        transaction.commit().await
+    };
+    switch(&|number| format!("SELECT {number} AS x, 1 AS y -- ;"))
+        .await
+        .unwrap();
+    let other = |number: usize| match number {
+        333 => "SELECT 'a' AS y".to_owned(),
+        _ => format!("SELECT {number} AS x, 2 AS y"),
+    };
+    switch(&other).await.unwrap();
+    let sql = "SELECT v000.y || v333.y || v499.x AS found FROM v000, v333, v499";
+    let found = engine.query(sql).await.unwrap().strings("found").unwrap();
+    assert_eq!(found, [Some("2a499".to_owned())]);
+
+    let wrong = |number: usize| match number {
+        123 => "SELECT missing".to_owned(),
+        _ => "SELECT 3 AS x, 3 AS y".to_owned(),
+    };
+    let error = switch(&wrong).await.unwrap_err().to_string();
+    assert!(error.contains("v123"), "{error}");
+    assert_eq!(
+        engine.query(sql).await.unwrap().strings("found").unwrap(),
+        found
+    );
+}

@@ -60,10 +60,7 @@ impl Transaction for PostgresTransaction {
                     for sql in SWITCH {
                         worker.control(sql).await?;
                     }
-                    for sql in &statements {
-                        worker.execute(sql).await?;
-                    }
-                    Ok(())
+                    worker.execute_all(&statements).await
                 })
             })
             .await?;

@@ -23,6 +23,7 @@ use crate::engine::postgres::rows::Column as TextColumn;
 use crate::engine::postgres::rows::to_rows;
 use crate::engine::postgres::rows::type_words;
 use crate::engine::postgres::session::Worker;
+use crate::engine::statement::is_single;
 use crate::engine::statement::token_length;
 use crate::postgres::sql_state;
 use crate::sql::quote_identifier;
@@ -31,6 +32,9 @@ use crate::sql::quote_string;
 const REPLACE_TABLE: &str = "CREATE OR REPLACE TABLE ";
 const REPLACE_VIEW: &str = "CREATE OR REPLACE VIEW ";
 const CREATE_SCHEMA: &str = "CREATE SCHEMA IF NOT EXISTS ";
+
+/// How many statements of a switch the server gets at a time.
+const AT_ONCE: usize = 200;
 
 /// The view that shows what columns a query has; never committed.
 const SHAPE: &str = "pg_temp.\"siding_shape\"";
@@ -48,6 +52,15 @@ struct Failure {
     error: EngineError,
 }
 
+/// There is no such table or schema.
+const MISSING: &str = "42P01";
+
+/// It is a view, say.
+const NOT_A_TABLE: &str = "42809";
+
+/// A table of that name is there.
+const ALREADY_THERE: &str = "42P07";
+
 /// A view cannot be replaced by one with other columns.
 const OTHER_COLUMNS: &str = "42P16";
 
@@ -57,6 +70,18 @@ const NEEDED: &str = "2BP01";
 impl Failure {
     fn is(&self, state: &str) -> bool {
         self.state.as_deref() == Some(state)
+    }
+
+    /// What was not there a moment ago and is there now is another transaction's.
+    fn if_made_meanwhile(self) -> EngineError {
+        match self.error {
+            EngineError::Statement { sql, message }
+                if self.state.as_deref() == Some(ALREADY_THERE) =>
+            {
+                EngineError::Conflict { sql, message }
+            }
+            other => other,
+        }
     }
 
     /// Says `why` a drop was tried, if it failed because others depend on the object.
@@ -95,6 +120,48 @@ impl Worker<'_> {
             return self.create_schema(sql, schema).await;
         }
         Ok(self.run(sql, false).await?.written)
+    }
+
+    /// Runs statements in order, up to the first that fails; needs a transaction.
+    pub(super) async fn execute_all(&mut self, statements: &[String]) -> Result<(), EngineError> {
+        for some in statements.chunks(AT_ONCE) {
+            let is_ordinary = |sql: &String| {
+                is_single(sql) && !sql.starts_with(REPLACE_TABLE) && !sql.starts_with(CREATE_SCHEMA)
+            };
+            if some.len() > 1 && some.iter().all(is_ordinary) && self.at_once(some).await? {
+                continue;
+            }
+            for sql in some {
+                self.execute(sql).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs all of these, each of which is one statement, without waiting for each answer. Gives `false` if one of them
+    /// failed and none has an effect: one by one, it turns out which, or that a view only needs to be made anew.
+    async fn at_once(&mut self, statements: &[String]) -> Result<bool, EngineError> {
+        let mut text = "SAVEPOINT siding".to_owned();
+        for sql in statements {
+            text.push_str(";\n");
+            text.push_str(&shortened(sql.trim().trim_end_matches(';')));
+        }
+        // The line break ends a comment that the last one may end in.
+        text.push_str("\n;RELEASE SAVEPOINT siding");
+        let connection = self.connection(&text)?;
+        let done = connection
+            .execute(sqlx::raw_sql(AssertSqlSafe(text.clone())))
+            .await;
+        let Err(error) = done else {
+            return Ok(true);
+        };
+        match self.error(&text, &error) {
+            EngineError::Statement { .. } | EngineError::MissingObject { .. } => {
+                self.savepoint("ROLLBACK TO SAVEPOINT siding").await?;
+                Ok(false)
+            }
+            other => Err(other),
+        }
     }
 
     /// Runs one statement and returns its rows.
@@ -244,8 +311,20 @@ impl Worker<'_> {
         query: &str,
     ) -> Result<u64, EngineError> {
         let create = format!("CREATE TABLE {table} AS {query}");
+        // Before anything is read: what another writer commits meanwhile is seen then.
+        self.savepoint("SAVEPOINT siding").await?;
+        match self.try_run(&lock(table), false).await {
+            Ok(_) => {}
+            Err(failure) if failure.is(MISSING) || failure.is(NOT_A_TABLE) => {
+                self.savepoint("ROLLBACK TO SAVEPOINT siding").await?;
+            }
+            Err(failure) => return Err(failure.error),
+        }
         let Some(old) = self.columns(table).await? else {
-            return self.run(&create, false).await.map(|done| done.written);
+            return match self.try_run(&create, false).await {
+                Ok(done) => Ok(done.written),
+                Err(failure) => Err(failure.if_made_meanwhile()),
+            };
         };
         self.savepoint("SAVEPOINT siding").await?;
         let new = self.shape(query).await?;
@@ -314,6 +393,11 @@ impl Worker<'_> {
     async fn savepoint(&mut self, sql: &'static str) -> Result<(), EngineError> {
         self.control(sql).await
     }
+}
+
+/// Keeps other writers waiting, not readers. Takes no look at any data, so what is read after it is up to date.
+pub(super) fn lock(table: &str) -> String {
+    format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
 }
 
 /// The quoted name and the query of `<prefix><name> AS <query>`.

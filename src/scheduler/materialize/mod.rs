@@ -68,6 +68,11 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     };
     let mut open = batch.engine.begin().await?;
     let transaction = open.as_mut();
+    if target.is_some()
+        && let Some(lock) = batch.engine.lock_for_writing(batch.table)
+    {
+        transaction.execute(&lock).await?;
+    }
     batch.run(&model.statements.before, transaction).await?;
     let rows = match (&model.kind, &target) {
         (ModelKind::View, _) => view::write(batch, transaction).await?,
