@@ -64,8 +64,21 @@ pub(super) async fn run(
             "plan_id": done.plan_id,
             "views_switched": done.switched.created,
             "views_dropped": done.switched.dropped,
+            "not_undone": done.not_undone,
         }))?;
         return Ok(Ending::Fine);
+    }
+    if !done.not_undone.is_empty() {
+        let names: Vec<String> = done
+            .not_undone
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        printer.note(&format!(
+            "warning: {} keep their tables, whose rows are in part of the definition that was rolled back: a forward-only \
+             change is not undone by a switch. Restate them to get the rows of the definition that is shown now.",
+            names.join(", ")
+        ));
     }
     printer.text(&format!(
         "`{}` shows again what plan {} had promoted ({} views switched, {} dropped). What was due since is filled by the next \

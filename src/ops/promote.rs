@@ -73,7 +73,8 @@ pub(super) async fn promote(
     views.dressed = dressings(state, record, before.as_ref(), &views, now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
-    let switched = scheduler::switch(engine, &views, report).await?;
+    let ours = async || still_ours(state, &lease, &record.name).await;
+    let switched = scheduler::switch_if(engine, &views, ours, report).await?;
     let gone = state.mark_gone(&promotion.views.drop, now).await;
     gone.context("recording that views are gone")?;
     finish(state, record, &lease, now).await?;
@@ -160,7 +161,8 @@ pub(super) async fn finish_switch(
         dressed: Vec::new(),
     };
     views.dressed = dressings(state, environment, None, &views, now).await?;
-    scheduler::switch(engine, &views, report).await?;
+    let ours = async || still_ours(state, lease, &environment.name).await;
+    scheduler::switch_if(engine, &views, ours, report).await?;
     let gone = state.mark_gone(&views.drop, now).await;
     gone.context("recording that views are gone")?;
     finish(state, environment, lease, now).await
@@ -176,23 +178,37 @@ async fn finish(
     lease: &Lease,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    if let Err(error) = state.check_lease(lease).await {
+    let finished = async {
+        state.check_lease(lease).await?;
+        state.finalize(&record.name, &record.plan_id, now).await
+    };
+    if let Err(error) = finished.await {
         if let Some((plan_id, _)) = state.standing(&record.name).await? {
             state.reopen(&record.name, &plan_id).await?;
         }
         return Err(error).with_context(|| {
             format!(
-                "switching the views of `{}`; the next plan or run of it switches them again",
+                "recording that the views of `{}` are switched; the next plan or run of it switches them again",
                 record.name
             )
         });
     }
     state
-        .finalize(&record.name, &record.plan_id, now)
-        .await
-        .context("recording that the views are switched")?;
-    state
         .release(lease)
         .await
         .context("giving the environment back")
+}
+
+/// Fails when somebody has taken the environment over; no view has changed then.
+async fn still_ours(
+    state: &StateStore,
+    lease: &Lease,
+    name: &EnvironmentName,
+) -> anyhow::Result<()> {
+    let ours = state.still_holds(lease).await;
+    anyhow::ensure!(
+        ours.context("looking whether the environment is still ours")?,
+        "another process took `{name}` over, because this one had not been heard of for too long; no view has changed"
+    );
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Rollback: the same switch back, to what an earlier plan had promoted.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use anyhow::Context;
@@ -10,6 +11,7 @@ use crate::engine::EngineAdapter;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
+use crate::model::ModelName;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::promote;
 use crate::ops::switches::switch_to;
@@ -17,6 +19,7 @@ use crate::scheduler::Control;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
 use crate::scheduler::Switched;
+use crate::snapshot::SnapshotId;
 use crate::sql::TableName;
 use crate::state::StateStore;
 
@@ -31,6 +34,8 @@ pub struct RolledBack {
     pub plan_id: String,
     /// The switch.
     pub switched: Switched,
+    /// Models that keep their table although it was made by another definition: forward-only changes are not undone.
+    pub not_undone: Vec<ModelName>,
 }
 
 /// What to roll back.
@@ -111,6 +116,7 @@ async fn rollback_held(
         wanted.plan_id
     );
     tables_exist(engine, &wanted.snapshots).await?;
+    let not_undone = not_undone(state, &current, &wanted.snapshots).await?;
 
     let hash =
         blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
@@ -148,7 +154,45 @@ async fn rollback_held(
         to: wanted.plan_id.clone(),
         plan_id: record.plan_id,
         switched,
+        not_undone,
     })
+}
+
+/// The models that show the same table before and after, by definitions that give other rows.
+async fn not_undone(
+    state: &StateStore,
+    current: &Environment,
+    wanted: &[PromotedSnapshot],
+) -> anyhow::Result<Vec<ModelName>> {
+    let before: BTreeMap<&ModelName, &PromotedSnapshot> = current
+        .snapshots
+        .iter()
+        .map(|entry| (&entry.id.name, entry))
+        .collect();
+    let pairs: Vec<(&SnapshotId, &SnapshotId)> = wanted
+        .iter()
+        .filter_map(|after| {
+            let before = before.get(&after.id.name)?;
+            (before.version == after.version && before.id != after.id)
+                .then_some((&before.id, &after.id))
+        })
+        .collect();
+    let ids: Vec<SnapshotId> = pairs
+        .iter()
+        .flat_map(|(one, other)| [(*one).clone(), (*other).clone()])
+        .collect();
+    let snapshots = state
+        .snapshots(&ids)
+        .await
+        .context("reading the snapshots")?;
+    let rows: BTreeMap<&SnapshotId, &str> = snapshots
+        .iter()
+        .map(|snapshot| (&snapshot.id, snapshot.fingerprint.data.as_str()))
+        .collect();
+    let differs = pairs
+        .into_iter()
+        .filter(|(one, other)| rows.get(one) != rows.get(other));
+    Ok(differs.map(|(_, after)| after.name.clone()).collect())
 }
 
 async fn tables_exist(

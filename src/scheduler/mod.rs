@@ -38,6 +38,7 @@ pub use progress::Progress;
 pub use progress::Reporter;
 pub use promote::Switched;
 pub use promote::switch;
+pub use promote::switch_if;
 pub use queue::BoundTo;
 pub use queue::Filling;
 pub use queue::fill;

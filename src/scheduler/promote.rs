@@ -37,6 +37,19 @@ pub async fn switch(
     views: &ViewSwitch,
     report: Reporter<'_>,
 ) -> anyhow::Result<Switched> {
+    switch_if(engine, views, async || Ok(()), report).await
+}
+
+/// As [`switch`], if `still_right` says so just before the commit.
+///
+/// # Errors
+/// As there, and what `still_right` fails with.
+pub async fn switch_if(
+    engine: &dyn EngineAdapter,
+    views: &ViewSwitch,
+    still_right: impl AsyncFnOnce() -> anyhow::Result<()>,
+    report: Reporter<'_>,
+) -> anyhow::Result<Switched> {
     let schemas: BTreeSet<_> = views
         .create
         .iter()
@@ -78,6 +91,7 @@ pub async fn switch(
         .execute_all(&updates)
         .await
         .context("running a statement of a virtual update; no view has changed")?;
+    still_right().await?;
     transaction
         .commit()
         .await

@@ -193,6 +193,15 @@ impl StateStore {
         Ok(())
     }
 
+    /// Whether `lease` is ours at this moment.
+    pub async fn still_holds(&self, lease: &Lease) -> Result<bool, StateError> {
+        let fences: Vec<i64> = query("SELECT fence FROM siding_leases WHERE subject = $1")
+            .bind(&lease.subject.0)
+            .fetch_column(&mut *self.read().await?)
+            .await?;
+        Ok(fences.contains(&lease.fence))
+    }
+
     /// Whether nobody has taken `lease` over.
     ///
     /// # Errors
@@ -348,6 +357,8 @@ mod tests {
             store.release(&late).await.unwrap();
             store.renew(&holder("ada"), at(9_000)).await.unwrap();
             store.check_lease(&current).await.unwrap();
+            assert!(store.still_holds(&current).await.unwrap());
+            assert!(!store.still_holds(&late).await.unwrap());
             assert_eq!(held(&store, "ada", 2_500).await.until, at(3_000));
         })
         .await;
