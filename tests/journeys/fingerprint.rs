@@ -157,6 +157,10 @@ const CASES: &[Case] = &[
     ("models/a.sql", "not_null(columns := (id))", "not_null(columns := (id, v))", META, META_BELOW),
     ("models/a.sql", "'the key'", "'the other key'", META, META_BELOW),
     ("models/i.sql", "batch_size 5", "batch_size 6", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, forward_only true", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, disable_restatement true", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, on_destructive_change warn", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, on_additive_change ignore", META, META_BELOW),
     ("config.yaml", "default_gateway", "project: shop\ndefault_gateway", "m pm | Metadata, kept", "m pm | Metadata, kept"),
 ];
 
