@@ -12,6 +12,7 @@ mod janitor;
 mod job;
 mod lineage;
 mod plan;
+mod plan_options;
 mod plan_text;
 mod printer;
 mod progress;
@@ -50,7 +51,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Args),
-    Plan(plan::Args),
+    Plan(Box<plan::Args>),
     Run(run::Args),
     Render(render::Args),
     Lineage(lineage::Args),

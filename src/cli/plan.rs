@@ -4,6 +4,7 @@ use crate::cli::Ending;
 use crate::cli::Usage;
 use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
+use crate::cli::plan_options::Options;
 use crate::cli::plan_text;
 use crate::cli::plan_text::Show;
 use crate::cli::printer::Printer;
@@ -25,6 +26,7 @@ use crate::ops::OpenError;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
 use crate::ops::Session;
+use crate::plan::Ask;
 use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
 use crate::plan::Prices;
@@ -37,10 +39,10 @@ pub(super) struct Args {
     /// Environment to change; `prod` unless the project says otherwise
     #[arg(value_parser = str::parse::<EnvironmentName>)]
     environment: Option<EnvironmentName>,
-    /// First day to fill in a development environment
+    /// First day to fill in a development environment, or of a restatement
     #[arg(short, long, value_name = "DATE")]
     start: Option<String>,
-    /// Last day to fill in a development environment (a date counts whole)
+    /// Last day to fill in a development environment, or of a restatement (a date counts whole)
     #[arg(short, long, value_name = "DATE")]
     end: Option<String>,
     /// Take this as the current time
@@ -61,6 +63,8 @@ pub(super) struct Args {
     /// Do not show text diffs
     #[arg(long)]
     no_diff: bool,
+    #[command(flatten)]
+    more: Options,
 }
 
 /// `sales.orders=breaking`.
@@ -102,6 +106,10 @@ pub(super) async fn run(
         .environment
         .clone()
         .unwrap_or_else(|| session.default_environment());
+    let mut choices = session.choices(args.categories.iter().cloned().collect(), &user());
+    if args.more.no_auto_categorization {
+        (choices.sql, choices.seed, choices.external) = (Ask::Always, Ask::Always, Ask::Always);
+    }
     let request = PlanRequest {
         start: range("--start", &args.start)?,
         end: range("--end", &args.end)?,
@@ -110,7 +118,8 @@ pub(super) async fn run(
         against_prod: false,
         naming: session.naming(),
         expires_at: session.expires_at(&environment, now),
-        choices: session.choices(args.categories.iter().cloned().collect(), &user()),
+        choices,
+        extra: args.more.extra(config.plan.forward_only, now)?,
         actor: user(),
         environment,
     };
@@ -124,6 +133,9 @@ pub(super) async fn run(
     .await?;
     if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
         planned.summary.estimate = Some(estimate(&planned, &session).await?);
+    }
+    if args.more.explain {
+        planned.summary.stages = planned.plan.stages();
     }
     let diff = !(args.no_diff || config.plan.no_diff);
     show(&planned, diff, printer)?;
@@ -139,6 +151,9 @@ pub(super) async fn run(
         if printer.format == Format::Text {
             printer.text(&nothing_to_do(&planned));
         }
+        return Ok(Ending::Fine);
+    }
+    if args.more.explain {
         return Ok(Ending::Fine);
     }
     let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
@@ -179,8 +194,19 @@ pub(super) async fn run(
             printer.note(&stopped.to_string());
             return Ok(interrupts.ending());
         }
+        Err(error) if !planned.plan.restated.is_empty() => {
+            let left = "what was to be filled again and is not is missing now; the next `siding plan` or `siding run` fills it";
+            return Err(anyhow::Error::from(error).context(left));
+        }
         applied => applied?,
     };
+    if !applied.cleared.is_empty() {
+        let names: Vec<&str> = applied.cleared.iter().map(String::as_str).collect();
+        printer.note(&format!(
+            "Environments with tables made of what was restated, which their next plan or run fills again: {}.",
+            names.join(", ")
+        ));
+    }
     if printer.format == Format::Text {
         let done = printer.paint().tone(Tone::Good, "Done.");
         let models = match applied.executed.len() {
@@ -233,6 +259,8 @@ fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Resu
         virtual_update_only: false,
         models: Vec::new(),
         estimate: None,
+        restated: Vec::new(),
+        stages: Vec::new(),
         diagnostics: open.diagnostics.clone(),
     })?;
     Ok(Ending::Failed)

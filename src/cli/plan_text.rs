@@ -44,7 +44,7 @@ pub(super) fn render(plan: &PlanSummary, show: Show) -> String {
         )
     };
     lines.push(paint.tone(Tone::Strong, &heading));
-    if plan.changed().next().is_none() {
+    if plan.changed().next().is_none() && plan.restated.is_empty() {
         lines.push("  the project's models match".to_owned());
     }
     for (change, title, tone) in GROUPS {
@@ -62,7 +62,9 @@ pub(super) fn render(plan: &PlanSummary, show: Show) -> String {
             push_model(&mut lines, model, last, show);
         }
     }
+    push_restated(&mut lines, plan, paint);
     push_backfill(&mut lines, plan, paint);
+    push_stages(&mut lines, plan, paint);
     lines.join("\n")
 }
 
@@ -114,7 +116,7 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
     let missing: Vec<&ModelSummary> = plan
         .models
         .iter()
-        .filter(|model| !model.backfill.is_empty())
+        .filter(|model| !model.backfill.is_empty() || model.copied_from.is_some())
         .collect();
     if missing.is_empty() {
         if plan.virtual_update_only {
@@ -135,9 +137,10 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
             .and_then(|plan| plan.models.get(&model.name));
         let takes = takes.and_then(takes_text).unwrap_or_default();
         lines.push(format!(
-            "{branch}{}: {}{}",
+            "{branch}{}: {}{}{}",
             model.name,
             backfill(model),
+            beginning(model),
             paint.tone(Tone::Faint, &takes)
         ));
     }
@@ -183,9 +186,52 @@ fn total_text(estimate: &PlanEstimate) -> Option<String> {
     ))
 }
 
+/// What the table of `model` begins with, and what it is for, where that is not the usual.
+fn beginning(model: &ModelSummary) -> String {
+    let mut said = String::new();
+    if let Some(table) = &model.copied_from {
+        said = format!(" after a copy of `{table}`");
+    }
+    if model.hollow {
+        said.push_str(" (declared filled, stays empty)");
+    }
+    if model.preview {
+        said.push_str(" (preview)");
+    }
+    said
+}
+
+fn push_restated(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
+    if plan.restated.is_empty() {
+        return;
+    }
+    lines.push(paint.tone(
+        Tone::Strong,
+        "Models selected for restatement, with what reads them:",
+    ));
+    for (index, name) in plan.restated.iter().enumerate() {
+        let last = index + 1 == plan.restated.len();
+        let branch = if last { "└── " } else { "├── " };
+        lines.push(format!("{branch}{name}"));
+    }
+}
+
+fn push_stages(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let title = format!("{}. {}", number + 1, stage.title);
+        lines.push(paint.tone(Tone::Strong, &title));
+        for (index, step) in stage.steps.iter().enumerate() {
+            let last = index + 1 == stage.steps.len();
+            let branch = if last { "└── " } else { "├── " };
+            lines.push(format!("{branch}{step}"));
+        }
+    }
+}
+
 /// What filling `model` means: ranges for incremental models, else what is rebuilt.
 pub(super) fn backfill(model: &ModelSummary) -> String {
     match model.kind.as_str() {
+        _ if model.backfill.is_empty() => "[nothing to compute]".to_owned(),
         "INCREMENTAL_BY_TIME_RANGE" => {
             let ranges: Vec<String> = model
                 .backfill

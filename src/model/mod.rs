@@ -162,16 +162,7 @@ pub struct Model {
 impl Model {
     /// Whether a change of it leaves the rows that are there as they are.
     pub fn is_forward_only(&self) -> bool {
-        // Their rows cannot be computed again: they say when they were written.
-        let of_kind = || {
-            matches!(
-                self.kind,
-                ModelKind::IncrementalByPartition
-                    | ModelKind::IncrementalUnmanaged { .. }
-                    | ModelKind::ScdType2(_)
-            )
-        };
-        self.policy.forward_only.unwrap_or_else(of_kind)
+        self.policy.forward_only == Some(true)
     }
 
     /// Whether its rows are never filled again on request.

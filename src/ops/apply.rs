@@ -17,6 +17,7 @@ use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::PromotionError;
 use crate::ops::promote::promote;
+use crate::ops::restate;
 use crate::plan::Plan;
 use crate::plan::Work;
 use crate::scheduler;
@@ -51,6 +52,8 @@ pub struct Applied {
     pub warnings: Vec<String>,
     /// The switch; `None` when no view and no record changed.
     pub switched: Option<Switched>,
+    /// Other environments that have tables to fill again, because what they are made of was restated.
+    pub cleared: BTreeSet<String>,
 }
 
 /// Why a plan was not applied. Nothing that readers see has changed.
@@ -193,6 +196,11 @@ async fn carry_out(
         entries: &entries,
         execution_time: plan.execution_time,
     };
+    let cleared = if plan.restated.is_empty() {
+        BTreeSet::new()
+    } else {
+        restate::record(planned, state, now).await?
+    };
     let why = Why {
         environment: &plan.promoted.name,
         reason: format!("plan {}", plan.id),
@@ -239,7 +247,9 @@ async fn carry_out(
         executed: outcome.filled,
         warnings,
         switched: None,
+        cleared,
     };
+    close_restatements(planned, state).await?;
     // A record that has or had an end is written again: its time starts anew.
     let unchanged_record = planned.current.target.as_ref().is_some_and(|target| {
         target.snapshots == plan.promoted.snapshots && target.expires_at.is_none()
@@ -278,6 +288,31 @@ async fn carry_out(
         PromotionError::Other(error) => ApplyError::Other(error),
     })?);
     Ok(applied)
+}
+
+/// Forgets restatements of which nothing is left to fill.
+async fn close_restatements(planned: &Planned, state: &StateStore) -> anyhow::Result<()> {
+    let mut open: Vec<_> = planned.current.open.keys().cloned().collect();
+    let restated = planned.plan.restated.iter();
+    open.extend(restated.map(|restated| (restated.name.clone(), restated.version.clone())));
+    if open.is_empty() {
+        return Ok(());
+    }
+    let filled = state.filled(&open).await.context("reading the intervals")?;
+    let wanted = state
+        .restatements(&open)
+        .await
+        .context("reading the restatements")?;
+    let done: Vec<_> = wanted
+        .into_iter()
+        .filter(|(table, ranges)| ranges.iter().all(|range| filled[table].contains(*range)))
+        .map(|(table, _)| table)
+        .collect();
+    if !done.is_empty() {
+        let closed = state.close_restatements(&done).await;
+        closed.context("recording that the restatement is done")?;
+    }
+    Ok(())
 }
 
 /// Fails early when the environment is no longer what the plan was made from; the switch checks again.

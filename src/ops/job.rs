@@ -17,10 +17,12 @@ use crate::ops;
 use crate::ops::Applied;
 use crate::ops::ApplyError;
 use crate::ops::OpenError;
+use crate::ops::PlanExtra;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
 use crate::ops::Session;
 use crate::ops::SessionOptions;
+use crate::ops::ahead;
 use crate::ops::compare::compare_with_prod;
 use crate::ops::read_files;
 use crate::plan::Draft;
@@ -168,6 +170,10 @@ impl Job<'_> {
             expires_at: session.expires_at(&environment, self.now),
             actor: self.request.actor.clone(),
             choices: session.choices(BTreeMap::new(), &self.request.actor),
+            extra: PlanExtra {
+                forward_only: session.config().plan.forward_only,
+                ..PlanExtra::default()
+            },
             environment,
         }
     }
@@ -235,18 +241,17 @@ impl Job<'_> {
             Err(error) => return Ok(apply_failed(error)),
         };
         let comparisons = compare_with_prod(engine.as_ref(), &planned.plan).await?;
-        let prod = PlanRequest {
-            against_prod: false,
-            ..self.plan_request(EnvironmentName::prod(), &session)
-        };
-        let prod = ops::plan(
-            session.models(),
-            session.candidates().clone(),
-            session.state(),
-            &prod,
-            Vec::new(),
-        )
-        .await?;
+        let mut warnings = applied.warnings;
+        let mut prod = self.plan_for_prod(&session).await?;
+        if ahead::is_needed(&prod) && prod.errors().next().is_none() {
+            let engine = engine.as_ref();
+            let state = session.state();
+            match ahead::build_ahead(&prod, engine, state, self.now, self.control, report).await {
+                Ok(more) => warnings.extend(more),
+                Err(error) => return Ok(apply_failed(error)),
+            }
+            prod = self.plan_for_prod(&session).await?;
+        }
         let missing = prod.plan.work.iter().map(|work| {
             let ranges = work
                 .ranges
@@ -265,10 +270,26 @@ impl Job<'_> {
                 .as_ref()
                 .map(|prod| prod.plan_id.clone()),
             missing_for_prod: missing.collect(),
-            warnings: applied.warnings,
+            warnings,
             seconds: started.elapsed().as_secs_f64(),
             plan: planned.summary,
         })))
+    }
+
+    /// What deploying this project would take.
+    async fn plan_for_prod(&self, session: &Session) -> anyhow::Result<Planned> {
+        let request = PlanRequest {
+            against_prod: false,
+            ..self.plan_request(EnvironmentName::prod(), session)
+        };
+        ops::plan(
+            session.models(),
+            session.candidates().clone(),
+            session.state(),
+            &request,
+            Vec::new(),
+        )
+        .await
     }
 
     async fn promote(

@@ -1,5 +1,6 @@
 //! One file per thing that a user can do. Each is a function over a project, a state store and an engine.
 
+mod ahead;
 mod apply;
 mod compare;
 mod connections;
@@ -20,9 +21,11 @@ mod plan;
 mod problems;
 mod promote;
 mod render;
+mod restate;
 mod rollback;
 mod run;
 mod run_selection;
+mod select;
 mod session;
 mod switches;
 mod table_diff;
@@ -53,6 +56,7 @@ pub use lineage::Lineage;
 pub use lineage::LineageEdge;
 pub use lineage::LineageNode;
 pub use lineage::lineage;
+pub use plan::PlanExtra;
 pub use plan::PlanRequest;
 pub use plan::Planned;
 pub use plan::is_usage;

@@ -15,16 +15,24 @@ use crate::environment::PromotedSnapshot;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Moment;
+use crate::model::Readings;
 use crate::model::topological;
+use crate::ops::select;
 use crate::ops::switches::name_views;
 use crate::plan::Choices;
+use crate::plan::Compared;
 use crate::plan::Current;
+use crate::plan::ForwardWishes;
 use crate::plan::Plan;
 use crate::plan::PlanError;
 use crate::plan::PlanOptions;
 use crate::plan::PlanSummary;
+use crate::plan::Wishes;
 use crate::plan::build;
-use crate::plan::draft;
+use crate::plan::draft_forward;
+use crate::plan::possible_versions;
+use crate::plan::restate;
+use crate::plan::unchanged;
 use crate::snapshot::Candidate;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
@@ -54,6 +62,31 @@ pub struct PlanRequest {
     pub actor: String,
     /// What people decided about categories.
     pub choices: Choices,
+    /// What most plans are not asked for.
+    pub extra: PlanExtra,
+}
+
+/// What most plans are not asked for; selectors as written.
+#[derive(Clone, Debug, Default)]
+pub struct PlanExtra {
+    /// Environment that a new one starts from instead of production.
+    pub create_from: Option<EnvironmentName>,
+    /// Models to fill again.
+    pub restate: Vec<String>,
+    /// The only models that are taken from the project; all others are as the environment has them.
+    pub select: Vec<String>,
+    /// The only models to build and show.
+    pub backfill: Vec<String>,
+    /// Whether every change is to be forward-only that can be.
+    pub forward_only: bool,
+    /// From when on rows of forward-only changes are computed again.
+    pub effective_from: Option<Moment>,
+    /// Models whose tables may lose columns.
+    pub allow_destructive: Vec<String>,
+    /// Models whose tables may gain columns.
+    pub allow_additive: Vec<String>,
+    /// The rest, without its sets of models.
+    pub wishes: Wishes,
 }
 
 /// A plan with what it was computed from.
@@ -96,46 +129,159 @@ pub async fn plan(
             .await
             .context("reading `prod`")?
     };
-    let compared = if target_lives && !request.against_prod {
-        target.as_ref()
-    } else {
-        prod.as_ref()
+    if !request.extra.restate.is_empty() {
+        let target = target.filter(|_| target_lives);
+        return plan_restatement(state, request, target, prod, diagnostics).await;
+    }
+    let source = source(state, request, &mut diagnostics).await?;
+    let compared = match &source {
+        _ if target_lives && !request.against_prod => target.as_ref(),
+        Some(source) => Some(source),
+        None => prod.as_ref(),
     };
     let compared_with = compared.map_or_else(EnvironmentName::prod, |environment| {
         environment.name.clone()
     });
     let previous = snapshots_of(state, compared).await?;
+    let mixed = select::taken(models, &previous, &request.extra.select)?;
+    let (models, candidates) = match &mixed {
+        Some(mixed) => (mixed, crate::snapshot::candidates(mixed, &Readings::new())),
+        None => (models, candidates),
+    };
+    let prod_snapshots = if compared_with.is_prod() {
+        None
+    } else {
+        Some(snapshots_of(state, prod.as_ref()).await?)
+    };
+    let may_mix =
+        request.extra.forward_only || models.values().any(|model| model.is_forward_only());
+    let stored = stored(
+        state,
+        &candidates,
+        &previous,
+        prod_snapshots.as_ref(),
+        may_mix,
+    )
+    .await?;
+    let order = topological(models);
+    let wishes = select::wishes(models, request)?;
+    let forward = forward_wishes(request, prod_snapshots, &wishes, &mut diagnostics)?;
+    let compared = Compared {
+        previous,
+        compared_with,
+    };
+    let (draft, found) = draft_forward(
+        candidates,
+        order,
+        compared,
+        &stored,
+        &request.choices,
+        &forward,
+        request.execution_time,
+    );
+    diagnostics.extend(found);
+    let options = options(request, wishes);
+    let current = current(state, &draft.snapshots, target, prod, &options).await?;
+    let mut plan = build(draft, &current, &options)?;
+    name_views(&mut plan, &current, request.naming);
+    diagnostics.extend(told(&plan, &options));
+    let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
+    Ok(Planned {
+        plan,
+        summary,
+        current,
+    })
+}
+
+/// The environment that a new one starts from, when one is named.
+async fn source(
+    state: &StateStore,
+    request: &PlanRequest,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<Option<Environment>> {
+    let Some(name) = &request.extra.create_from else {
+        return Ok(None);
+    };
+    let source = state
+        .environment(name)
+        .await
+        .with_context(|| format!("reading `{name}`"))?;
+    if source.is_none() {
+        let message = format!("there is no environment `{name}` to start from; production counts");
+        diagnostics.push(Diagnostic::warning("no-source", message));
+    }
+    Ok(source)
+}
+
+/// What the state knows of the candidates, and of what is compared.
+async fn stored(
+    state: &StateStore,
+    candidates: &BTreeMap<ModelName, Candidate>,
+    previous: &BTreeMap<ModelName, Snapshot>,
+    prod: Option<&BTreeMap<ModelName, Snapshot>>,
+    may_mix: bool,
+) -> anyhow::Result<BTreeMap<SnapshotId, Snapshot>> {
     let known: BTreeSet<&SnapshotId> = previous.values().map(|snapshot| &snapshot.id).collect();
     let others: Vec<SnapshotId> = candidates
         .values()
         .map(|candidate| candidate.id.clone())
         .filter(|id| !known.contains(id))
         .collect();
-    let mut stored: BTreeMap<SnapshotId, Snapshot> = previous
+    let names: Vec<ModelName> = others.iter().map(|id| id.name.clone()).collect();
+    let sides = previous
         .values()
-        .map(|snapshot| (snapshot.id.clone(), snapshot.clone()))
-        .collect();
-    stored.extend(
-        state
-            .snapshots(&others)
-            .await?
-            .into_iter()
-            .map(|snapshot| (snapshot.id.clone(), snapshot)),
-    );
+        .chain(prod.into_iter().flat_map(BTreeMap::values));
+    let decided = state.forward_only_snapshots_of(&names).await?;
+    let is_mixed = |snapshot: &Snapshot| snapshot.forward_only.is_some();
+    // Below a table of two definitions, a definition alone does not say which snapshot it is.
+    let stored = if may_mix || !decided.is_empty() || sides.clone().any(is_mixed) {
+        state.all_snapshots_of(&names).await?
+    } else {
+        state.snapshots(&others).await?
+    };
+    let all = stored.into_iter().chain(sides.cloned());
+    Ok(all
+        .map(|snapshot| (snapshot.id.clone(), snapshot))
+        .collect())
+}
 
-    let order = topological(models);
-    let (draft, found) = draft(
-        candidates,
-        order,
-        previous,
-        &stored,
-        compared_with,
-        &request.choices,
-        request.execution_time,
-    );
-    diagnostics.extend(found);
-    let current = current(state, &draft.snapshots, target, prod).await?;
-    let options = PlanOptions {
+fn forward_wishes(
+    request: &PlanRequest,
+    prod: Option<BTreeMap<ModelName, Snapshot>>,
+    wishes: &Wishes,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<ForwardWishes> {
+    let extra = &request.extra;
+    if let Some(from) = extra.effective_from {
+        if !extra.forward_only {
+            let message = "--effective-from needs --forward-only: any other change counts from each model's own start";
+            return Err(PlanError::Contradiction(message.to_owned()).into());
+        }
+        if from.as_start() > request.execution_time {
+            let message = format!(
+                "--effective-from {} is after the execution time {}",
+                from.as_start(),
+                request.execution_time
+            );
+            return Err(PlanError::Contradiction(message).into());
+        }
+    }
+    let is_chosen = !request.choices.chosen.is_empty();
+    if extra.forward_only && is_chosen {
+        let message = "--forward-only decides about every table that keeps its rows; categories are for what reads them";
+        diagnostics.push(Diagnostic::warning("forward-only-choice", message));
+    }
+    Ok(ForwardWishes {
+        all: extra.forward_only,
+        effective_from: extra.effective_from.map(Moment::as_start),
+        prod,
+        allow_destructive: wishes.allow_destructive.clone(),
+        allow_additive: wishes.allow_additive.clone(),
+    })
+}
+
+fn options(request: &PlanRequest, wishes: Wishes) -> PlanOptions {
+    PlanOptions {
         environment: request.environment.clone(),
         start: request.start,
         end: request.end,
@@ -143,9 +289,73 @@ pub async fn plan(
         include_unmodified: request.include_unmodified,
         actor: request.actor.clone(),
         expires_at: request.expires_at,
+        wishes,
+    }
+}
+
+/// What whoever reads the plan must know about tables that do not hold what their definition says.
+fn told(plan: &Plan, options: &PlanOptions) -> Vec<Diagnostic> {
+    let environment = &options.environment;
+    let mut told = Vec::new();
+    if options.wishes.skip_backfill {
+        let message = format!("--skip-backfill: tables that are new stay empty in `{environment}`");
+        told.push(
+            Diagnostic::warning("empty-tables", message)
+                .help("The next plan without it fills them."),
+        );
+    }
+    if plan.work.iter().any(|work| work.hollow) {
+        let message = format!(
+            "--empty-backfill: tables that are new stay empty in `{environment}` and count as filled there"
+        );
+        told.push(
+            Diagnostic::warning("empty-tables", message)
+                .help("They are never promoted; a plan without it builds the real ones."),
+        );
+    }
+    told
+}
+
+/// A plan that fills again what an environment has.
+async fn plan_restatement(
+    state: &StateStore,
+    request: &PlanRequest,
+    target: Option<Environment>,
+    prod: Option<Environment>,
+    mut diagnostics: Vec<Diagnostic>,
+) -> anyhow::Result<Planned> {
+    let extra = &request.extra;
+    let others = [
+        (!extra.select.is_empty(), "--select-model"),
+        (!extra.backfill.is_empty(), "--backfill-model"),
+        (extra.forward_only, "--forward-only"),
+        (extra.wishes.skip_backfill, "--skip-backfill"),
+        (extra.wishes.empty_backfill, "--empty-backfill"),
+        (extra.wishes.run, "--run"),
+    ];
+    if let Some((_, option)) = others.into_iter().find(|(asked, _)| *asked) {
+        let message = format!(
+            "--restate-model fills again what is there, with the definitions that the environment has; {option} has no \
+             place in it"
+        );
+        return Err(PlanError::Contradiction(message).into());
+    }
+    let Some(target) = target else {
+        return Err(PlanError::NoEnvironment(request.environment.clone()).into());
     };
-    let mut plan = build(draft, &current, &options)?;
+    let snapshots = snapshots_of(state, Some(&target)).await?;
+    let models: BTreeMap<ModelName, std::sync::Arc<Model>> = snapshots
+        .iter()
+        .map(|(name, snapshot)| (name.clone(), std::sync::Arc::clone(&snapshot.model)))
+        .collect();
+    let asked = select::named("--restate-model", &extra.restate, &models)?;
+    let order = topological(&models);
+    let draft = unchanged(snapshots, order, target.name.clone());
+    let options = options(request, extra.wishes.clone());
+    let current = current(state, &draft.snapshots, Some(target), prod, &options).await?;
+    let (mut plan, found) = restate(draft, &current, &options, &asked)?;
     name_views(&mut plan, &current, request.naming);
+    diagnostics.extend(found);
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     Ok(Planned {
         plan,
@@ -189,11 +399,12 @@ async fn current(
     snapshots: &BTreeMap<ModelName, Snapshot>,
     target: Option<Environment>,
     prod: Option<Environment>,
+    options: &PlanOptions,
 ) -> anyhow::Result<Current> {
     let mut tables: BTreeSet<(ModelName, Version)> = BTreeSet::new();
     for (name, snapshot) in snapshots {
-        tables.insert((name.clone(), snapshot.version.clone()));
-        tables.insert((name.clone(), Version(format!("{}__dev", snapshot.version))));
+        let versions = possible_versions(snapshot, options).into_iter();
+        tables.extend(versions.map(|version| (name.clone(), version)));
     }
     let recorded = [&target, &prod].into_iter().flatten();
     for entry in recorded.flat_map(|environment| &environment.snapshots) {
@@ -206,7 +417,10 @@ async fn current(
         .context("reading the intervals")?;
     let key = |entry: &PromotedSnapshot| (entry.id.name.clone(), entry.version.clone());
     let near = [&target, &prod].into_iter().flatten();
-    let mut made: BTreeSet<_> = near.flat_map(|of| of.snapshots.iter().map(key)).collect();
+    // What is recorded without a view may have been left out by a selection.
+    let shown = |entry: &&PromotedSnapshot| entry.view;
+    let near = near.flat_map(|of| of.snapshots.iter().filter(shown));
+    let mut made: BTreeSet<_> = near.map(key).collect();
     let is_unfilled = |(name, snapshot): (&ModelName, &Snapshot)| {
         filled[&(name.clone(), snapshot.version.clone())].is_empty()
     };
@@ -216,7 +430,7 @@ async fn current(
             .await
             .context("reading the environments")?
         {
-            made.extend(environment.snapshots.iter().map(key));
+            made.extend(environment.snapshots.iter().filter(shown).map(key));
         }
     }
     let mut past_views = BTreeSet::new();
@@ -233,7 +447,15 @@ async fn current(
             past_views.extend(shown.map(|entry| target.view(&entry.id.name)));
         }
     }
+    let open = state
+        .restatements(&tables)
+        .await
+        .context("reading the restatements")?;
+    let open = open.into_iter();
     Ok(Current {
+        open: open
+            .map(|(key, ranges)| (key, ranges.into_iter().collect()))
+            .collect(),
         target,
         prod,
         filled,

@@ -53,6 +53,7 @@ pub fn render(
             columns: candidate.columns(),
             surface: Surface::unknown(&name.to_string(), &candidate.id.identifier),
             choice: None,
+            forward_only: None,
             id: candidate.id,
             fingerprint: candidate.fingerprint,
             category: ChangeCategory::Breaking,

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use chrono::DateTime;
-use chrono::Utc;
-
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::Naming;
@@ -13,39 +10,25 @@ use crate::environment::PromotedSnapshot;
 use crate::environment::view_name;
 use crate::model::ModelKind;
 use crate::model::ModelName;
-use crate::model::Moment;
 use crate::plan::Change;
 use crate::plan::Draft;
 use crate::plan::ModelChange;
 use crate::plan::Plan;
+use crate::plan::PlanError;
+use crate::plan::PlanOptions;
 use crate::plan::ViewSwitch;
 use crate::plan::Work;
+use crate::plan::gaps;
 use crate::plan::missing::Times;
+use crate::plan::options;
+use crate::plan::place::Parents;
+use crate::plan::place::Places;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::snapshot::Version;
 use crate::snapshot::audits_key;
 use crate::snapshot::physical_table;
 use crate::sql::TableName;
-
-/// What the caller wants of a plan.
-#[derive(Clone, Debug)]
-pub struct PlanOptions {
-    /// The environment to change.
-    pub environment: EnvironmentName,
-    /// First moment to fill, for a development environment only.
-    pub start: Option<Moment>,
-    /// Last moment to fill (a date counts whole), for a development environment only.
-    pub end: Option<Moment>,
-    /// "Now".
-    pub execution_time: DateTime<Utc>,
-    /// Whether a development environment shows every model, not only those that differ.
-    pub include_unmodified: bool,
-    /// Who asks.
-    pub actor: String,
-    /// When a development environment may be removed; `None` means never.
-    pub expires_at: Option<DateTime<Utc>>,
-}
 
 /// What the state says, besides the snapshots that the draft holds.
 #[derive(Clone, Debug, Default)]
@@ -60,32 +43,8 @@ pub struct Current {
     pub made: BTreeSet<(ModelName, Version)>,
     /// Every view that the target ever had; used only when its last switch is not known to be done.
     pub past_views: BTreeSet<TableName>,
-}
-
-/// Why there can be no plan.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// `--start` or `--end` for production.
-    #[error(
-        "a start or an end cannot be given for `prod`: production is filled from each model's own start"
-    )]
-    RangeInProduction,
-    /// `--end` before `--start`.
-    #[error("the end {end} is not after the start {start}")]
-    EmptyRange {
-        /// As given.
-        start: DateTime<Utc>,
-        /// As given, exclusive.
-        end: DateTime<Utc>,
-    },
-    /// `--end` after now.
-    #[error("the end {end} is after the execution time {now}")]
-    EndInTheFuture {
-        /// As given, exclusive.
-        end: DateTime<Utc>,
-        /// The execution time.
-        now: DateTime<Utc>,
-    },
+    /// What is to be filled again of tables, whether it is by now or not.
+    pub open: BTreeMap<(ModelName, Version), Intervals>,
 }
 
 /// The plan that makes the environment match the draft. The same arguments always give the same plan.
@@ -93,87 +52,85 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`] when the options contradict each other or the environment.
 pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<Plan, PlanError> {
-    check_range(options)?;
+    options::check(options, false)?;
     let times = Times::new(&draft, current, options);
     let shown = shown(&draft, current, options);
     let wanted = wanted(&draft, &shown, options);
+    let places = Places {
+        times: &times,
+        current,
+        options,
+    };
     let mut work = Vec::new();
+    let mut previews = BTreeSet::new();
     let mut targets: BTreeMap<ModelName, PromotedSnapshot> = BTreeMap::new();
     // Models whose own table will hold all that production's has, and whose parents' do too.
     let mut complete: BTreeSet<&ModelName> = BTreeSet::new();
+    let mut covering: BTreeSet<&ModelName> = BTreeSet::new();
     for name in &draft.order {
         let snapshot = &draft.snapshots[name];
-        let whole_parents = snapshot
-            .model
-            .depends_on
-            .iter()
-            .all(|parent| complete.contains(parent) || !draft.snapshots.contains_key(parent));
-        let version = version_here(snapshot, whole_parents, &targets);
-        let filled = current.filled.get(&(name.clone(), version.clone()));
-        let missing = if wanted.contains(name) {
-            times.missing(snapshot, filled)
-        } else {
-            Vec::new()
+        let all_in = |set: &BTreeSet<&ModelName>| {
+            let mut parents = snapshot.model.depends_on.iter();
+            parents.all(|parent| set.contains(parent) || !draft.snapshots.contains_key(parent))
         };
-        if whole_parents && times.is_complete(snapshot, filled, &missing) {
+        let parents = match (all_in(&complete), all_in(&covering)) {
+            (true, _) => Parents::Complete,
+            (false, true) => Parents::Cover,
+            (false, false) => Parents::Part,
+        };
+        let is_wanted = wanted.contains(name);
+        let mut place = places.of(snapshot, is_wanted, parents, &targets);
+        if place.complete {
             complete.insert(name);
         }
-        let table = match snapshot.model.kind {
-            ModelKind::Embedded => None,
-            ModelKind::External => Some(name.table_name()),
-            ModelKind::View
-            | ModelKind::MaterializedView
-            | ModelKind::Full
-            | ModelKind::IncrementalByTimeRange { .. }
-            | ModelKind::IncrementalByUniqueKey(_)
-            | ModelKind::IncrementalByPartition
-            | ModelKind::IncrementalUnmanaged { .. }
-            | ModelKind::ScdType2(_)
-            | ModelKind::Seed(_) => Some(physical_table(name, &version)),
-        };
-        let is_to_be_made = wanted.contains(name)
+        if place.covers {
+            covering.insert(name);
+        }
+        if place.preview {
+            previews.insert(name.clone());
+        }
+        if options.wishes.skip_backfill && snapshot.model.kind.is_materialized() {
+            place.missing.clear();
+            place.base = None;
+        }
+        let table = table_of(snapshot, &place.version);
+        let key = (name.clone(), place.version.clone());
+        let is_to_be_made = is_wanted
             && table.is_some()
             && !snapshot.model.kind.is_symbolic()
-            && filled.is_none_or(Intervals::is_empty)
-            && !current.made.contains(&(name.clone(), version.clone()));
-        if !missing.is_empty() || is_to_be_made {
-            let batches = times.batches(snapshot, &missing);
+            && current.filled.get(&key).is_none_or(Intervals::is_empty)
+            && !current.made.contains(&key);
+        if !place.missing.is_empty() || place.base.is_some() || is_to_be_made {
+            let batches = if place.hollow {
+                Vec::new()
+            } else {
+                times.batches(snapshot, &place.missing)
+            };
             work.push(Work {
                 name: name.clone(),
-                version: version.clone(),
+                version: place.version.clone(),
                 table: table.clone().expect("only models with a table have work"),
-                ranges: missing,
+                ranges: place.missing,
                 batches,
+                base: place.base,
+                hollow: place.hollow,
             });
         }
-        let view = shown.contains(name);
         let target = PromotedSnapshot {
             id: snapshot.id.clone(),
-            version,
+            version: place.version,
             table,
-            view,
+            view: shown.contains(name),
         };
         targets.insert(name.clone(), target);
+    }
+    if options.wishes.no_gaps {
+        gaps::check(&targets, &work, &draft, current)?;
     }
     let audits = audit_only(&draft, &targets, &work, current);
     let views = views(&targets, current, &options.environment);
     let id = plan_id(&targets, &work, current, options);
-    let promoted = Environment {
-        name: options.environment.clone(),
-        plan_id: id.clone(),
-        previous_plan_id: current
-            .target
-            .as_ref()
-            .map(|environment| environment.plan_id.clone()),
-        snapshots: targets.values().cloned().collect(),
-        promoted_by: options.actor.clone(),
-        promoted_at: options.execution_time,
-        finalized_at: None,
-        naming: Naming::default(),
-        expires_at: options
-            .expires_at
-            .filter(|_| !options.environment.is_prod()),
-    };
+    let promoted = record(&targets, current, options, &id);
     let unfinished = current
         .target
         .as_ref()
@@ -186,37 +143,52 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         views,
         promoted,
         unfinished,
+        previews,
+        restated: Vec::new(),
         execution_time: options.execution_time,
     })
 }
 
-fn check_range(options: &PlanOptions) -> Result<(), PlanError> {
-    if options.environment.is_prod() && (options.start.is_some() || options.end.is_some()) {
-        return Err(PlanError::RangeInProduction);
+/// The object that holds the rows of a model at this version.
+pub(super) fn table_of(snapshot: &Snapshot, version: &Version) -> Option<TableName> {
+    let name = &snapshot.id.name;
+    match snapshot.model.kind {
+        ModelKind::Embedded => None,
+        ModelKind::External => Some(name.table_name()),
+        _ => Some(physical_table(name, version)),
     }
-    let end = options.end.map(Moment::as_end);
-    if let Some(end) = end
-        && end > options.execution_time
-        // A date counts whole; today is as far as today goes.
-        && options.end.is_some_and(|moment| moment.as_start() > options.execution_time || !moment.is_date)
-    {
-        return Err(PlanError::EndInTheFuture {
-            end,
-            now: options.execution_time,
-        });
+}
+
+/// The record that the switch leaves.
+pub(super) fn record(
+    targets: &BTreeMap<ModelName, PromotedSnapshot>,
+    current: &Current,
+    options: &PlanOptions,
+    id: &str,
+) -> Environment {
+    Environment {
+        name: options.environment.clone(),
+        plan_id: id.to_owned(),
+        previous_plan_id: current
+            .target
+            .as_ref()
+            .map(|environment| environment.plan_id.clone()),
+        snapshots: targets.values().cloned().collect(),
+        promoted_by: options.actor.clone(),
+        promoted_at: options.execution_time,
+        finalized_at: None,
+        naming: Naming::default(),
+        expires_at: options
+            .expires_at
+            .filter(|_| !options.environment.is_prod()),
     }
-    let start = options.start.map(Moment::as_start);
-    if let (Some(start), Some(end)) = (start, end)
-        && start >= end
-    {
-        return Err(PlanError::EmptyRange { start, end });
-    }
-    Ok(())
 }
 
 /// The models that get a view: all of them in production, else those that differ or had one before.
 fn shown(draft: &Draft, current: &Current, options: &PlanOptions) -> BTreeSet<ModelName> {
     let all = options.environment.is_prod() || options.include_unmodified;
+    let selected = &options.wishes.backfill;
+    let is_selected = |name: &ModelName| selected.as_ref().is_none_or(|names| names.contains(name));
     let before: BTreeSet<&ModelName> = match &current.target {
         Some(target) if draft.compared_with == target.name => target
             .snapshots
@@ -232,12 +204,30 @@ fn shown(draft: &Draft, current: &Current, options: &PlanOptions) -> BTreeSet<Mo
             .get(name)
             .is_some_and(|change: &Change| change.change != ModelChange::Unchanged)
     };
+    let left_out = left_out(current);
+    let is_new = |name: &ModelName| differs(name) || left_out.contains(name);
     draft
         .snapshots
         .iter()
         .filter(|(_, snapshot)| !snapshot.model.kind.is_symbolic())
-        .filter(|(name, _)| all || before.contains(name) || differs(name))
+        .filter(|(name, _)| {
+            before.contains(name)
+                || (is_selected(name) && (all || selected.is_some() || is_new(name)))
+        })
         .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// Models that an earlier plan of this environment did not show, because others were selected, and that are not those of
+/// production.
+fn left_out(current: &Current) -> BTreeSet<&ModelName> {
+    let key = |entry: &PromotedSnapshot| (entry.id.name.clone(), entry.version.clone());
+    let prod = current.prod.iter().flat_map(|prod| &prod.snapshots);
+    let prod: BTreeSet<_> = prod.map(key).collect();
+    let target = current.target.iter().flat_map(|target| &target.snapshots);
+    target
+        .filter(|entry| !entry.view && !prod.contains(&key(entry)))
+        .map(|entry| &entry.id.name)
         .collect()
 }
 
@@ -247,7 +237,7 @@ fn wanted(
     shown: &BTreeSet<ModelName>,
     options: &PlanOptions,
 ) -> BTreeSet<ModelName> {
-    if options.environment.is_prod() {
+    if options.environment.is_prod() || (options.wishes.run && options.wishes.backfill.is_none()) {
         return draft.snapshots.keys().cloned().collect();
     }
     let mut wanted = shown.clone();
@@ -258,39 +248,6 @@ fn wanted(
         }
     }
     wanted
-}
-
-/// The version whose table this plan uses: the snapshot's own, or one aside when a parent's history would be
-/// cut short by `--start` or `--end`. Rows made of half a history must never be promoted to production.
-///
-/// A view aside is named after the tables that it stands on: some of them may be aside too, and not for ever.
-fn version_here(
-    snapshot: &Snapshot,
-    whole_parents: bool,
-    targets: &BTreeMap<ModelName, PromotedSnapshot>,
-) -> Version {
-    if whole_parents {
-        return snapshot.version.clone();
-    }
-    let version = match snapshot.model.kind {
-        ModelKind::View | ModelKind::Embedded => {
-            let parents = snapshot.parents.iter().filter_map(|parent| {
-                let target = targets.get(&parent.name)?;
-                Some((&parent.name, &target.version))
-            });
-            snapshot.fingerprint.version_over(parents)
-        }
-        ModelKind::MaterializedView
-        | ModelKind::Full
-        | ModelKind::IncrementalByTimeRange { .. }
-        | ModelKind::IncrementalByUniqueKey(_)
-        | ModelKind::IncrementalByPartition
-        | ModelKind::IncrementalUnmanaged { .. }
-        | ModelKind::ScdType2(_)
-        | ModelKind::Seed(_)
-        | ModelKind::External => snapshot.version.clone(),
-    };
-    Version(format!("{version}__dev"))
 }
 
 /// Models whose audits must run on the rows that are there, because only the audits changed.
@@ -326,7 +283,7 @@ fn audit_only(
 }
 
 /// The views to create or replace and those to drop, both in order of name.
-fn views(
+pub(super) fn views(
     targets: &BTreeMap<ModelName, PromotedSnapshot>,
     current: &Current,
     environment: &EnvironmentName,
@@ -375,7 +332,7 @@ fn views(
 }
 
 /// Same project, same state, same arguments: same id.
-fn plan_id(
+pub(super) fn plan_id(
     targets: &BTreeMap<ModelName, PromotedSnapshot>,
     work: &[Work],
     current: &Current,
@@ -389,7 +346,7 @@ fn plan_id(
         "environment": options.environment,
         "previous": previous,
         "snapshots": targets.values().collect::<Vec<_>>(),
-        "work": work.iter().map(|work| (&work.name, &work.version, &work.ranges)).collect::<Vec<_>>(),
+        "work": work.iter().map(|work| (&work.name, &work.version, &work.ranges, work.base.as_ref().map(|base| &base.keep))).collect::<Vec<_>>(),
     });
     let hash = blake3::hash(content.to_string().as_bytes());
     hex::encode(&hash.as_bytes()[..16])

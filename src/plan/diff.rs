@@ -55,7 +55,7 @@ pub(super) fn change(candidate: &Candidate, surface: &Surface, sides: &Sides<'_>
     }
 }
 
-fn unchanged() -> Change {
+pub(super) fn unchanged() -> Change {
     Change {
         change: ModelChange::Unchanged,
         category: None,

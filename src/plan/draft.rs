@@ -16,6 +16,10 @@ use crate::plan::Choices;
 use crate::plan::ModelChange;
 use crate::plan::diff;
 use crate::plan::diff::Sides;
+use crate::plan::forward;
+use crate::plan::forward::Forward;
+use crate::plan::forward::ForwardWishes;
+use crate::plan::forward::Kept;
 use crate::plan::types::TypesBefore;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
@@ -48,7 +52,7 @@ pub struct Draft {
 /// `previous` is what the compared environment has; `stored` are the candidates that the state knows already:
 /// they keep what was decided about them, and the version that they have, and with it their tables.
 pub fn draft(
-    mut candidates: BTreeMap<ModelName, Candidate>,
+    candidates: BTreeMap<ModelName, Candidate>,
     order: Vec<ModelName>,
     previous: BTreeMap<ModelName, Snapshot>,
     stored: &BTreeMap<SnapshotId, Snapshot>,
@@ -56,6 +60,38 @@ pub fn draft(
     choices: &Choices,
     now: DateTime<Utc>,
 ) -> (Draft, Vec<Diagnostic>) {
+    let forward = ForwardWishes::default();
+    let compared = Compared {
+        previous,
+        compared_with,
+    };
+    draft_forward(candidates, order, compared, stored, choices, &forward, now)
+}
+
+/// What a project is compared with.
+pub struct Compared {
+    /// What that environment has.
+    pub previous: BTreeMap<ModelName, Snapshot>,
+    /// Which one it is.
+    pub compared_with: EnvironmentName,
+}
+
+/// As [`draft`], where changes may be forward-only.
+pub fn draft_forward(
+    mut candidates: BTreeMap<ModelName, Candidate>,
+    order: Vec<ModelName>,
+    compared: Compared,
+    stored: &BTreeMap<SnapshotId, Snapshot>,
+    choices: &Choices,
+    wishes: &ForwardWishes,
+    now: DateTime<Utc>,
+) -> (Draft, Vec<Diagnostic>) {
+    let Compared {
+        previous,
+        compared_with,
+    } = compared;
+    let forward = Forward::new(wishes, &previous, stored);
+    let mut cone: BTreeSet<ModelName> = BTreeSet::new();
     let mut diagnostics = broken_references(&previous, &candidates);
     let mut changes: BTreeMap<ModelName, Change> = BTreeMap::new();
     let mut snapshots: BTreeMap<ModelName, Snapshot> = BTreeMap::new();
@@ -63,13 +99,29 @@ pub fn draft(
     let mut types = TypesBefore::default();
     for name in &order {
         // Models on a cycle have none; loading has reported them.
-        let Some(candidate) = candidates.remove(name) else {
+        let Some(mut candidate) = candidates.remove(name) else {
             continue;
         };
+        forward::settle(&mut candidate, &snapshots);
+        let in_cone = forward::follows(&candidate, &changes, &cone);
+        let pure = || candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface));
+        let kept = forward.kept(&candidate, in_cone, &pure);
+        if let Kept::As(snapshot) = &kept {
+            candidate.id = snapshot.id.clone();
+        }
+        if let Kept::On(base, forward_only) = &kept {
+            candidate.id.identifier = forward_only.identifier(&candidate.id.identifier);
+            debug_assert_eq!(base.id, forward_only.base, "the base is the base");
+        }
         let known = stored.get(&candidate.id);
-        let mut surface = match known {
-            Some(known) => known.surface.clone(),
-            None => candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)),
+        let mut surface = match (known, &kept) {
+            (Some(known), _) => known.surface.clone(),
+            (None, Kept::On(base, forward_only)) => {
+                let since = format!("{now} {:?}", forward_only.effective_from);
+                let pure = candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface));
+                pure.on_top_of(&base.surface, &since)
+            }
+            (None, _) => candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)),
         };
         let sides = Sides {
             old: &previous,
@@ -80,6 +132,15 @@ pub fn draft(
         let retyped = types.changes(&candidate, before);
         if let ModelChange::Direct | ModelChange::Indirect = change.change {
             change.reasons.extend(retyped);
+        }
+        if let Kept::On(base, forward_only) = &kept {
+            cone.insert(name.clone());
+            forward::say(&mut change, base, forward_only);
+            let same_base = before.is_some_and(|before| before.id == base.id);
+            let old = same_base.then(|| types.schema(name)).flatten();
+            diagnostics.extend(forward.altered(&candidate, base, old.as_deref()));
+        } else if in_cone && change.change == ModelChange::Indirect {
+            cone.insert(name.clone());
         }
         let chosen = choose(name, &candidate, known, &change, choices, &mut diagnostics);
         let table = surface.table;
@@ -97,7 +158,9 @@ pub fn draft(
             .as_ref()
             .or(known.and_then(|known| known.choice.as_ref()));
         if let (Some(choice), ModelChange::Direct) = (decided, change.change) {
-            change.category = Some(choice.category);
+            if change.category != Some(ChangeCategory::ForwardOnly) {
+                change.category = Some(choice.category);
+            }
             let reason = format!("{} says that this is {}", choice.by, choice.category);
             change.reasons.insert(0, reason);
         }
@@ -125,6 +188,10 @@ pub fn draft(
             parents: candidate.parents,
             surface,
             choice: chosen,
+            forward_only: match kept {
+                Kept::On(_, forward_only) => Some(forward_only),
+                Kept::As(_) | Kept::No => None,
+            },
             created_at: now,
         };
         snapshots.insert(name.clone(), snapshot);
@@ -134,6 +201,7 @@ pub fn draft(
             changes.insert(name.clone(), diff::removed(gone));
         }
     }
+    diagnostics.extend(forward.useless(&snapshots));
     for name in choices.chosen.keys() {
         if !snapshots.contains_key(name) {
             diagnostics.push(Diagnostic::error(
@@ -234,6 +302,25 @@ fn version(
     match previous {
         Some(previous) if previous.surface.table == table => previous.version.clone(),
         _ => Version::of_table(table),
+    }
+}
+
+/// The draft that changes nothing: an environment as it is.
+pub fn unchanged(
+    snapshots: BTreeMap<ModelName, Snapshot>,
+    order: Vec<ModelName>,
+    environment: EnvironmentName,
+) -> Draft {
+    let names = snapshots.keys();
+    Draft {
+        compared_with: environment,
+        changes: names
+            .map(|name| (name.clone(), diff::unchanged()))
+            .collect(),
+        order,
+        previous: snapshots.clone(),
+        snapshots,
+        new: BTreeSet::new(),
     }
 }
 

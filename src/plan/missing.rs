@@ -1,12 +1,14 @@
 //! Which intervals a plan or a run has to fill.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use chrono::DateTime;
 use chrono::Utc;
 
 use crate::environment::Environment;
+use crate::environment::PromotedSnapshot;
 use crate::model::Cron;
 use crate::model::DateExpr;
 use crate::model::IntervalUnit;
@@ -18,6 +20,7 @@ use crate::plan::Current;
 use crate::plan::Draft;
 use crate::plan::PlanOptions;
 use crate::plan::Work;
+use crate::plan::place::is_aside;
 use crate::snapshot::Interval;
 use crate::snapshot::IntervalRequest;
 use crate::snapshot::Intervals;
@@ -81,8 +84,9 @@ pub fn due(
     });
     let first = first.collect();
     let starts = model_starts(order, snapshots, &calendars, &first, range.execution_time);
+    let borrowed = borrowed(order, snapshots, &entries);
     let mut work = Vec::new();
-    for name in order {
+    for name in order.iter().filter(|name| !borrowed.contains(name)) {
         let (Some(entry), Some(snapshot)) = (entries.get(name), snapshots.get(name)) else {
             continue;
         };
@@ -102,6 +106,7 @@ pub fn due(
             asked_to: range.end.unwrap_or(Moment::instant(range.execution_time)),
             execution_time: range.execution_time,
             ignore_cron: range.ignore_cron,
+            kept_before: snapshot.effective_from(),
         };
         let ranges = history.missing(filled.get(&(name.clone(), entry.version.clone())));
         if !ranges.is_empty() {
@@ -112,10 +117,40 @@ pub fn due(
                 table,
                 ranges,
                 batches,
+                base: None,
+                hollow: false,
             });
         }
     }
     work
+}
+
+/// Models that show another environment's table although something that they read has a table aside here: what is
+/// missing of it must not be made of that. Whoever the table belongs to fills it.
+fn borrowed<'a>(
+    order: &'a [ModelName],
+    snapshots: &BTreeMap<ModelName, Snapshot>,
+    entries: &BTreeMap<&ModelName, &PromotedSnapshot>,
+) -> BTreeSet<&'a ModelName> {
+    let mut borrowed = BTreeSet::new();
+    let mut beside: BTreeSet<&ModelName> = BTreeSet::new();
+    for name in order {
+        let (Some(snapshot), Some(entry)) = (snapshots.get(name), entries.get(name)) else {
+            continue;
+        };
+        let mut parents = snapshot.model.depends_on.iter();
+        if is_aside(&entry.version) {
+            beside.insert(name);
+        } else if parents.any(|parent| beside.contains(parent)) {
+            // What has no table of its own passes it on.
+            if snapshot.model.kind.is_materialized() {
+                borrowed.insert(name);
+            } else {
+                beside.insert(name);
+            }
+        }
+    }
+    borrowed
 }
 
 fn is_incremental(model: &Model) -> bool {
@@ -146,6 +181,8 @@ pub(super) struct Times<'a> {
     /// Until when production's table of a model is filled.
     ends: BTreeMap<&'a ModelName, DateTime<Utc>>,
     default_end: DateTime<Utc>,
+    /// From where on a model is filled at least, if earlier than what is asked.
+    at_least_from: BTreeMap<ModelName, DateTime<Utc>>,
 }
 
 impl<'a> Times<'a> {
@@ -165,7 +202,11 @@ impl<'a> Times<'a> {
                 .filled
                 .get(&(entry.id.name.clone(), entry.version.clone()));
             if let Some(span) = filled.and_then(Intervals::span).filter(|_| stores_history) {
-                ends.insert(&entry.id.name, span.end());
+                // What is being restated was there, and will be.
+                let key = (entry.id.name.clone(), entry.version.clone());
+                let open = current.open.get(&key).and_then(Intervals::span);
+                let end = open.map_or(span.end(), |open| open.end().max(span.end()));
+                ends.insert(&entry.id.name, end);
                 let own = draft.snapshots.get(&entry.id.name);
                 if own.is_some_and(|snapshot| is_incremental(&snapshot.model)) {
                     first.insert(&entry.id.name, span.start());
@@ -178,7 +219,10 @@ impl<'a> Times<'a> {
             .copied()
             .unwrap_or(options.execution_time);
         let calendars = Calendars::of_all(&draft.snapshots);
+        let default_end = default_end.min(options.execution_time);
+        let at_least_from = at_least_from(draft, options, &calendars, &ends, default_end);
         Self {
+            at_least_from,
             starts: model_starts(
                 &draft.order,
                 &draft.snapshots,
@@ -187,7 +231,7 @@ impl<'a> Times<'a> {
                 options.execution_time,
             ),
             calendars,
-            default_end: default_end.min(options.execution_time),
+            default_end,
             ends,
             options,
         }
@@ -210,6 +254,42 @@ impl<'a> Times<'a> {
             | ModelKind::External => (None, None),
         };
         self.history(snapshot, asked).missing(filled)
+    }
+
+    /// The same over the model's whole history, whatever range is asked.
+    pub(super) fn missing_of_all(&self, snapshot: &Snapshot, filled: &Intervals) -> Vec<Interval> {
+        self.history(snapshot, (None, None)).missing(Some(filled))
+    }
+
+    /// Which part of a history a preview of a forward-only change computes by the new definition: what is asked, else
+    /// from when on the change is to count, else the last interval. `None` when that is nothing.
+    pub(super) fn preview(&self, snapshot: &Snapshot, kept: &Intervals) -> Option<Interval> {
+        let unit = self.calendars.of(&snapshot.model).unit;
+        let span = kept.span()?;
+        let last = unit.prev(unit.ceil(span.end()));
+        let end = self.options.end.map_or(span.end(), Moment::as_end);
+        let start = match (self.options.start, snapshot.effective_from()) {
+            (Some(start), _) => start.as_start(),
+            (None, Some(from)) => from,
+            (None, None) => last.min(end),
+        };
+        Some(Interval::new(start, end)?.expand(unit))
+    }
+
+    /// The begin of the interval that `time` is in.
+    pub(super) fn floor(&self, snapshot: &Snapshot, time: DateTime<Utc>) -> DateTime<Utc> {
+        self.calendars.of(&snapshot.model).unit.floor(time)
+    }
+
+    /// The whole history of a model, as far as a plan goes; `None` when it is empty.
+    pub(super) fn span(&self, snapshot: &Snapshot) -> Option<Interval> {
+        let history = self.history(snapshot, (None, None));
+        Interval::new(history.start, history.asked_to.as_end())
+    }
+
+    /// The whole intervals that `range` touches.
+    pub(super) fn whole(&self, snapshot: &Snapshot, range: Interval) -> Interval {
+        range.expand(self.calendars.of(&snapshot.model).unit)
     }
 
     /// Whether the table holds the model's whole history once `missing` is filled.
@@ -243,17 +323,59 @@ impl<'a> Times<'a> {
     ) -> History<'b> {
         let name = &snapshot.id.name;
         let start = self.starts[name];
-        let end = self.ends.get(name).copied().unwrap_or(self.default_end);
+        let wishes = &self.options.wishes;
+        let end = if wishes.run {
+            self.options.execution_time
+        } else {
+            self.ends.get(name).copied().unwrap_or(self.default_end)
+        };
+        let asked_from = asked.0.map(|from| match self.at_least_from.get(name) {
+            Some(earlier) if *earlier < from.as_start() => Moment::instant(*earlier),
+            _ => from,
+        });
         History {
             model: &snapshot.model,
             calendar: self.calendars.of(&snapshot.model),
             start,
-            asked_from: asked.0.unwrap_or(Moment::instant(start)),
+            asked_from: asked_from.unwrap_or(Moment::instant(start)),
             asked_to: asked.1.unwrap_or(Moment::instant(end)),
             execution_time: self.options.execution_time,
-            ignore_cron: false,
+            ignore_cron: wishes.ignore_cron,
+            kept_before: snapshot.effective_from(),
         }
     }
+}
+
+/// From where on each model must be filled so that it has `--min-intervals` ticks of its cron, and so that what reads it
+/// finds them.
+fn at_least_from(
+    draft: &Draft,
+    options: &PlanOptions,
+    calendars: &Calendars,
+    ends: &BTreeMap<&ModelName, DateTime<Utc>>,
+    default_end: DateTime<Utc>,
+) -> BTreeMap<ModelName, DateTime<Utc>> {
+    let mut from: BTreeMap<ModelName, DateTime<Utc>> = BTreeMap::new();
+    if options.wishes.min_intervals == 0 || options.start.is_none() {
+        return from;
+    }
+    for name in draft.order.iter().rev() {
+        let Some(snapshot) = draft.snapshots.get(name) else {
+            continue;
+        };
+        let cron = &calendars.of(&snapshot.model).cron;
+        let mut start = cron.floor(ends.get(name).copied().unwrap_or(default_end));
+        for _ in 0..options.wishes.min_intervals {
+            start = cron.prev(start);
+        }
+        let start = from.get(name).map_or(start, |known| start.min(*known));
+        from.insert(name.clone(), start);
+        for parent in &snapshot.model.depends_on {
+            let known = from.entry(parent.clone()).or_insert(start);
+            *known = start.min(*known);
+        }
+    }
+    from
 }
 
 /// One model's history and which part of it is asked for.
@@ -265,6 +387,8 @@ struct History<'a> {
     asked_to: Moment,
     execution_time: DateTime<Utc>,
     ignore_cron: bool,
+    /// What is filled before it stays as it is, however far back the lookback reaches.
+    kept_before: Option<DateTime<Utc>>,
 }
 
 impl History<'_> {
@@ -301,6 +425,7 @@ impl History<'_> {
     /// missing one takes all behind it along.
     fn of_slices(&self, filled: &Intervals) -> Vec<Interval> {
         let missing = self.ask(filled, self.model.kind.lookback_intervals());
+        let missing = self.without_kept(filled, missing);
         if !self.model.reads_itself {
             return missing;
         }
@@ -341,6 +466,22 @@ impl History<'_> {
         };
         let end = missing.last().unwrap_or(first).end();
         Interval::new(from, end).into_iter().collect()
+    }
+
+    /// Rows before the date from which a forward-only change counts belong to the definition before it.
+    fn without_kept(&self, filled: &Intervals, ranges: Vec<Interval>) -> Vec<Interval> {
+        let Some(date) = self.kept_before else {
+            return ranges;
+        };
+        let mut kept = filled.clone();
+        if let Some(after) = filled
+            .span()
+            .and_then(|span| Interval::new(date, span.end()))
+        {
+            kept.remove(after);
+        }
+        let ranges: Intervals = ranges.into_iter().collect();
+        ranges.difference(&kept).into_iter().collect()
     }
 
     /// The last interval that is over. What has no history is built even where no part of one is due.

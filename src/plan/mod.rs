@@ -11,12 +11,20 @@ mod diff;
 mod draft;
 mod dressing;
 mod estimate;
+mod explain;
+mod forward;
+mod gaps;
 mod job;
 mod missing;
+mod options;
+mod place;
 mod properties;
+mod restate;
 mod summary;
 mod types;
 mod units;
+
+use std::collections::BTreeSet;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -29,15 +37,25 @@ pub use draft::*;
 pub use dressing::Dressing;
 pub use dressing::Shown;
 pub use estimate::*;
+pub use explain::Stage;
+pub use forward::ForwardWishes;
 pub use job::*;
 pub use missing::RunRange;
 pub use missing::due;
+pub use options::PlanError;
+pub use options::PlanOptions;
+pub use options::Wishes;
+pub use place::possible_versions;
+pub use restate::Restated;
+pub use restate::restate;
 pub use summary::*;
 pub use units::interval_unit;
 pub use units::units_in;
 
 use crate::environment::Environment;
+use crate::model::ChangePolicy;
 use crate::model::ModelName;
+use crate::model::OnChange;
 use crate::snapshot::Interval;
 use crate::snapshot::Version;
 use crate::sql::TableName;
@@ -59,6 +77,10 @@ pub struct Plan {
     pub promoted: Environment,
     /// Whether an earlier switch of this environment is not known to be done.
     pub unfinished: bool,
+    /// Models whose tables show a preview of a forward-only change.
+    pub previews: BTreeSet<ModelName>,
+    /// What is filled again although it was filled; nothing for most plans.
+    pub restated: Vec<Restated>,
     /// "Now".
     pub execution_time: DateTime<Utc>,
 }
@@ -76,6 +98,51 @@ pub struct Work {
     pub ranges: Vec<Interval>,
     /// The statements that fill it, earliest first.
     pub batches: Vec<Interval>,
+    /// Rows that the table starts from, instead of being empty.
+    pub base: Option<Base>,
+    /// Whether the ranges are declared filled instead of being filled: the table stays empty.
+    pub hollow: bool,
+}
+
+/// What a new table starts from: rows of another one, with the columns brought up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Whose rows.
+    pub table: TableName,
+    /// The version of that table.
+    pub version: Version,
+    /// The intervals that come with them, earliest first.
+    pub keep: Vec<Interval>,
+    /// The rows that do not: those of this time.
+    pub cut: Option<Interval>,
+    /// How far its columns may be altered; `None` when they are the same by construction.
+    pub alter: Option<AlterRules>,
+}
+
+/// How far the columns of a table that keeps its rows may be altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlterRules {
+    /// When a column goes, or gets a type that its values do not fit.
+    pub destructive: OnChange,
+    /// When a column comes, or gets a type that holds more.
+    pub additive: OnChange,
+}
+
+impl AlterRules {
+    /// What the model says, unless somebody allows more in this plan.
+    pub(crate) fn of(policy: &ChangePolicy, name: &ModelName, wishes: &Wishes) -> Self {
+        let allowed = |list: &BTreeSet<ModelName>, otherwise| {
+            if list.contains(name) {
+                OnChange::Allow
+            } else {
+                otherwise
+            }
+        };
+        Self {
+            destructive: allowed(&wishes.allow_destructive, policy.on_destructive_change),
+            additive: allowed(&wishes.allow_additive, policy.on_additive_change),
+        }
+    }
 }
 
 /// What a switch does to an environment's views.

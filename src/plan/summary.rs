@@ -12,6 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
 use crate::plan::Plan;
 use crate::plan::PlanEstimate;
+use crate::plan::Stage;
 use crate::plan::Work;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Intervals;
@@ -39,6 +40,12 @@ pub struct PlanSummary {
     /// What filling takes, as far as it was estimated.
     #[serde(default)]
     pub estimate: Option<PlanEstimate>,
+    /// Models that are filled again on request, sorted as they are filled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restated: Vec<String>,
+    /// What applying it would do, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
     /// What a user should know or fix.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -124,6 +131,18 @@ pub struct ModelSummary {
     pub backfill: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// How many statements fill them.
     pub batches: u32,
+    /// Whether its table keeps rows of the definition before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forward_only: bool,
+    /// Whether this environment shows a preview of it that is never promoted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preview: bool,
+    /// The table whose rows the plan copies first, dotted, without quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_from: Option<String>,
+    /// Whether the missing intervals are declared filled, and the table stays empty.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hollow: bool,
     /// Unified text diff of the definition; shown on terminals, not part of the JSON.
     #[serde(skip, default)]
     pub diff: Option<String>,
@@ -193,6 +212,12 @@ impl PlanSummary {
                 batches: work.map_or(0, |work| {
                     u32::try_from(work.batches.len()).unwrap_or(u32::MAX)
                 }),
+                forward_only: target.is_some() && snapshot.forward_only.is_some(),
+                preview: plan.previews.contains(name),
+                copied_from: work
+                    .and_then(|work| work.base.as_ref())
+                    .map(|base| base.table.plain()),
+                hollow: work.is_some_and(|work| work.hollow),
                 diff: change.diff.clone(),
             }
         });
@@ -204,9 +229,23 @@ impl PlanSummary {
             virtual_update_only: plan.work.is_empty() && !plan.is_empty(),
             models: models.collect(),
             estimate: None,
+            restated: plan
+                .restated
+                .iter()
+                .map(|restated| restated.name.to_string())
+                .collect(),
+            stages: Vec::new(),
             diagnostics,
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn column_types(schema: &Schema) -> Vec<ColumnType> {

@@ -58,6 +58,11 @@ impl TypesBefore {
         changes
     }
 
+    /// The columns that the compared environment has of a model that was asked for.
+    pub(super) fn schema(&self, name: &ModelName) -> Option<Arc<Schema>> {
+        self.schemas.get(name).cloned().flatten()
+    }
+
     fn read(&self, before: &Snapshot) -> Option<Schema> {
         let meaning = parse(&before.model).map(|query| {
             query.meaning(&|table| {

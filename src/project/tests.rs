@@ -469,7 +469,7 @@ fn the_configuration_is_checked_key_by_key() {
         (
             "config.yaml",
             "gateways:\n  a:\n    connection:\n      type: snowflake\n  b:\n    connection:\n      type: duckdb\n      databse: x.db\n\
-         default_gateway: b\nmodel_defaults:\n  dialect: duckbd\nplan:\n  no_diff: 3\n  forward_only: true\n\
+         default_gateway: b\nmodel_defaults:\n  dialect: duckbd\nplan:\n  no_diff: 3\n  use_finalized_state: true\n\
          environment_suffix_target: table\nsnapshot_ttl: 1 week\nbefore_all:\n- SELECT 1\nusers:\n- username: a\n  roles: [required_aprover]\n\
          cicd_bot:\n  type: github\n  enable_deploy_command: true\n  skip_pr_backfill: true\nui:\n  format_on_save: false\nvariables:\n  m:\n    a: 1\n",
         ),
@@ -482,7 +482,7 @@ fn the_configuration_is_checked_key_by_key() {
             "Error config.yaml:8 unknown-key: unknown key `gateways.b.connection.databse`",
             "Error config.yaml:11 unknown-dialect: unknown dialect `duckbd`",
             "Error config.yaml:13 wrong-type: `plan.no_diff` must be `true` or `false`, not a number",
-            "Error config.yaml:14 not-supported-yet: `plan.forward_only` is not supported yet",
+            "Error config.yaml:14 not-supported-yet: `plan.use_finalized_state` is not supported yet",
             "Error config.yaml:15 not-supported-yet: `environment_suffix_target: table` is not supported yet",
             "Error config.yaml:16 wrong-value: `snapshot_ttl`: `1 week` does not lie in the future",
             "Error config.yaml:17 not-supported-yet: `before_all` is not supported yet",

@@ -8,6 +8,7 @@ mod around;
 mod audit;
 mod batch;
 mod control;
+mod copy;
 mod hold;
 mod materialize;
 mod outcome;

@@ -30,6 +30,7 @@ use crate::scheduler::Stopped;
 use crate::scheduler::batch;
 use crate::scheduler::batch::Done;
 use crate::scheduler::batch::EnvironmentChanged;
+use crate::scheduler::copy;
 use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
@@ -191,8 +192,15 @@ async fn fill_table(
     outcome: &mut ModelOutcome,
 ) -> anyhow::Result<()> {
     let model = &filling.scope.snapshots[&work.name].model;
+    if let Some(base) = &work.base {
+        let warnings = copy::begin(filling, work, base, lease).await?;
+        outcome.warnings.extend(warnings);
+    }
     if work.batches.is_empty() {
-        return make(filling, work, model).await;
+        if work.base.is_none() {
+            make(filling, work, model).await?;
+        }
+        return declare_filled(filling, work, lease).await;
     }
     let mut past = Past::of(filling, model, work, lease).await?;
     let marker = past.marker.clone();
@@ -288,6 +296,17 @@ async fn still_missing(
     };
     batches.retain(|batch| !is_done(batch));
     Ok(batches)
+}
+
+/// Records the ranges of a table that is to count as filled although it is empty; nothing for any other.
+async fn declare_filled(filling: &Filling<'_>, work: &Work, lease: &Lease) -> anyhow::Result<()> {
+    for range in work.ranges.iter().filter(|_| work.hollow) {
+        let (state, now) = (filling.state, filling.now);
+        state
+            .record_filled_under(lease, &work.name, &work.version, *range, now)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Makes the empty table: nothing is due yet.

@@ -1,12 +1,14 @@
 //! A model at one version: what identifies it, which table it has, which intervals are filled.
 #![warn(missing_docs)]
 
+mod alter;
 mod candidate;
 mod category;
 #[cfg(test)]
 mod conformance;
 mod contents;
 mod fingerprint;
+mod forward_only;
 mod interval;
 mod missing;
 mod surface;
@@ -19,12 +21,15 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use alter::Alteration;
+pub use alter::alterations;
 pub use candidate::Candidate;
 pub use candidate::candidates;
 pub use candidate::interval_unit;
 pub use category::ChangeCategory;
 pub use fingerprint::Fingerprint;
 pub use fingerprint::audits_key;
+pub use forward_only::ForwardOnly;
 pub use interval::Interval;
 pub use interval::Intervals;
 pub use missing::IntervalRequest;
@@ -99,11 +104,19 @@ pub struct Snapshot {
     pub surface: Surface,
     /// The category that somebody chose instead of the one that was found, and who.
     pub choice: Option<Choice>,
+    /// What its table keeps of the one before, when the change that made it was forward-only.
+    #[serde(default)]
+    pub forward_only: Option<ForwardOnly>,
     /// When it was first planned.
     pub created_at: DateTime<Utc>,
 }
 
 impl Snapshot {
+    /// From when on its rows are of its own definition, when somebody has said so.
+    pub fn effective_from(&self) -> Option<DateTime<Utc>> {
+        self.forward_only.as_ref()?.effective_from
+    }
+
     /// The object that holds its rows: a versioned table or view for what we build, the model's own
     /// name for an external model, `None` for an embedded one.
     pub fn table(&self) -> Option<TableName> {

@@ -166,6 +166,22 @@ impl StateStore {
     }
 }
 
+/// What is filled of one table: sorted pairs that neither overlap nor touch.
+pub(super) async fn sum_of(
+    connection: &mut Connection,
+    table: &(ModelName, Version),
+) -> Result<Vec<(i64, i64)>, StateError> {
+    let rows: Vec<LogRow> = query(
+        "SELECT name, version, start_at, end_at, removed, id FROM siding_intervals
+         WHERE name = $1 AND version = $2 ORDER BY id",
+    )
+    .bind(table.0.to_string())
+    .bind(table.1.0.clone())
+    .fetch_all(connection)
+    .await?;
+    Ok(replay(&rows))
+}
+
 /// Adds rows to the log.
 pub(super) async fn append(
     connection: &mut Connection,

@@ -24,6 +24,7 @@ mod objects;
 mod open_plans;
 mod process;
 mod promotions;
+mod restatements;
 mod snapshots;
 
 #[cfg(test)]
@@ -57,6 +58,8 @@ pub use objects::PhysicalObject;
 pub use objects::PhysicalObjectKind;
 pub use open_plans::OpenPlan;
 pub use promotions::PromotionRecord;
+pub use restatements::Descent;
+pub use restatements::RestatementRecord;
 
 /// How long a statement waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -54,6 +54,24 @@ impl StateStore {
         sorted(rows)
     }
 
+    /// The stored snapshots of these models whose tables keep rows of another one, sorted by name and identifier.
+    pub async fn forward_only_snapshots_of(
+        &self,
+        names: &[ModelName],
+    ) -> Result<Vec<Snapshot>, StateError> {
+        let mut transaction = self.read().await?;
+        let mut rows = Vec::new();
+        for names in names.chunks(ROWS_PER_STATEMENT) {
+            let mut query = query(
+                "SELECT * FROM siding_snapshots WHERE forward_only IS NOT NULL AND name IN (",
+            );
+            query.push_list(names.iter().map(ToString::to_string));
+            query.push(")");
+            rows.extend(query.fetch_all(&mut *transaction).await?);
+        }
+        sorted(rows)
+    }
+
     /// Which of these snapshots are stored.
     pub async fn snapshot_ids_stored(
         &self,
@@ -100,7 +118,7 @@ impl StateStore {
                 "INSERT INTO siding_snapshots (
                      name, identifier, version, category, data_hash, metadata_hash,
                      parent_data_hash, parent_metadata_hash, model, parents, columns,
-                     surface, choice, created_at, updated_at) ",
+                     surface, choice, forward_only, created_at, updated_at) ",
             );
             query.push_values(rows, |values, row| {
                 values
@@ -117,6 +135,7 @@ impl StateStore {
                     .push_bind(row.columns)
                     .push_bind(row.surface)
                     .push_bind(row.choice)
+                    .push_bind(row.forward_only)
                     .push_bind(row.created_at)
                     .push_bind(row.updated_at);
             });
@@ -294,6 +313,7 @@ struct SnapshotRow {
     columns: Option<String>,
     surface: Option<String>,
     choice: Option<String>,
+    forward_only: Option<String>,
     created_at: i64,
     updated_at: i64,
 }
@@ -326,6 +346,11 @@ impl SnapshotRow {
                 .choice
                 .as_ref()
                 .map(|choice| json(serde_json::to_string(choice)))
+                .transpose()?,
+            forward_only: snapshot
+                .forward_only
+                .as_ref()
+                .map(|forward_only| json(serde_json::to_string(forward_only)))
                 .transpose()?,
             created_at: millis(snapshot.created_at),
             updated_at: millis(now),
@@ -363,6 +388,10 @@ impl SnapshotRow {
             choice: self
                 .choice
                 .map(|choice| json(&self.name, &choice))
+                .transpose()?,
+            forward_only: self
+                .forward_only
+                .map(|forward_only| json(&self.name, &forward_only))
                 .transpose()?,
             created_at: instant(self.created_at)?,
         })

@@ -15,19 +15,6 @@ const NOW: &str = "2024-01-08 00:05:00";
 
 /// Cases that cannot be asked yet, or that are mistakes, by what we answer. Each must still be refused with these words.
 const NOT_SUPPORTED: &[(&str, &[&str])] = &[
-    (
-        "the plan option `forward_only`",
-        &[
-            "forward_only/plan_add_column",
-            "forward_only/plan_dev_forward_only",
-            "forward_only/plan_filter",
-            "forward_only/plan_metadata",
-        ],
-    ),
-    (
-        "the plan option `effective_from`",
-        &["forward_only/plan_effective_from"],
-    ),
     ("the property `blueprints`", &["macro/blueprint_added"]),
     ("the macro function `@IF`", &["macro/if_condition_flips"]),
     (
@@ -393,6 +380,13 @@ fn options(case: &Value) -> Result<Vec<String>, String> {
     for (option, value) in case["plan_options"].as_object().into_iter().flatten() {
         match option.as_str() {
             "environment" => arguments.insert(0, value.as_str().unwrap().to_owned()),
+            "forward_only" => arguments.push("--forward-only".to_owned()),
+            "effective_from" => {
+                arguments.extend([
+                    "--effective-from".to_owned(),
+                    value.as_str().unwrap().to_owned(),
+                ]);
+            }
             "include_unmodified" => arguments.push("--include-unmodified".to_owned()),
             "start" | "end" => {
                 arguments.extend([format!("--{option}"), value.as_str().unwrap().to_owned()]);

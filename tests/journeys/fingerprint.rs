@@ -188,6 +188,10 @@ const CASES: &[Case] = &[
     ("models/k.sql", "virtual_properties (b = 1)", "virtual_properties (b = 2)", META, META_BELOW),
     ("models/k.sql", "allow_partials true", "allow_partials false", META, META_BELOW),
     ("models/k.sql", "INSERT INTO raw.log SELECT 2", "INSERT INTO raw.log SELECT 4", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, forward_only true", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, disable_restatement true", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, on_destructive_change warn", META, META_BELOW),
+    ("models/i.sql", "batch_size 5", "batch_size 5, on_additive_change ignore", META, META_BELOW),
     ("config.yaml", "default_gateway", "project: shop\ndefault_gateway", "m pm | Metadata, kept", "m pm | Metadata, kept"),
 ];
 

@@ -23,6 +23,7 @@ mod environment_life;
 mod estimates;
 mod fake_github;
 mod fingerprint;
+mod forward_only;
 mod fresh_build;
 mod fuzz_corpus;
 mod github_client;
@@ -40,16 +41,20 @@ mod leases;
 mod ledger;
 mod lineage;
 mod pipeline;
+mod plan_options;
 mod postgres;
 mod postgres_again;
 mod postgres_at_once;
 #[cfg(unix)]
 mod processes;
 mod reference;
+mod restatement;
 mod rough_hands;
 #[cfg(unix)]
 mod running;
 mod scenario_p1;
+mod scenario_p3;
 mod table_diff;
+mod time_walk;
 mod whole_path;
 mod workspace;

@@ -41,6 +41,10 @@ fn model(name: &str) -> ModelSummary {
             "2024-01-03T06:00:00Z".parse().unwrap(),
         )],
         batches: 1,
+        forward_only: false,
+        preview: false,
+        copied_from: None,
+        hollow: false,
         diff: None,
     }
 }
@@ -67,6 +71,8 @@ fn view(names: &[&str]) -> View {
             virtual_update_only: false,
             models: names.iter().map(|name| model(name)).collect(),
             estimate: None,
+            restated: Vec::new(),
+            stages: Vec::new(),
             diagnostics: names
                 .iter()
                 .map(|name| {

@@ -199,6 +199,8 @@ pub struct PlanConfig {
     pub include_unmodified: bool,
     /// Whether text diffs are left out.
     pub no_diff: bool,
+    /// Whether changes keep the rows that are there, where they can.
+    pub forward_only: bool,
     /// Whether only the final confirmation is asked; `None` means the default of the command.
     pub no_prompts: Option<bool>,
     /// Whether plans are applied without confirmation.

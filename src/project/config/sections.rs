@@ -414,15 +414,15 @@ pub(super) fn model_defaults(reader: &mut Reader<'_>, root: &Node) -> ModelDefau
     }
 }
 
-const PLAN_KEYS: [&str; 5] = [
+const PLAN_KEYS: [&str; 6] = [
     "auto_categorize_changes",
+    "forward_only",
     "include_unmodified",
     "no_diff",
     "no_prompts",
     "auto_apply",
 ];
-const PLAN_UNSUPPORTED: [(&str, Unsupported); 4] = [
-    ("forward_only", Unsupported::OnlyBool(false)),
+const PLAN_UNSUPPORTED: [(&str, Unsupported); 3] = [
     ("use_finalized_state", Unsupported::OnlyBool(false)),
     ("always_recreate_environment", Unsupported::OnlyBool(false)),
     ("enable_preview", Unsupported::Harmless),
@@ -453,6 +453,7 @@ pub(super) fn plan(reader: &mut Reader<'_>, root: &Node) -> PlanConfig {
             .bool(node, WHAT, "include_unmodified")
             .unwrap_or(false),
         no_diff: reader.bool(node, WHAT, "no_diff").unwrap_or(false),
+        forward_only: reader.bool(node, WHAT, "forward_only").unwrap_or(false),
         no_prompts,
         auto_apply: reader.bool(node, WHAT, "auto_apply").unwrap_or(false),
     }

@@ -4,6 +4,7 @@ use anyhow::Context;
 
 use crate::engine::EngineColumn;
 use crate::model::ModelKind;
+use crate::model::OnChange;
 use crate::model::TimeColumn;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::widened;
@@ -31,10 +32,20 @@ impl Target {
     ///
     /// It comes first, in a statement of its own: its column types decide how values are compared.
     pub(super) async fn of(batch: &Batch<'_>) -> anyhow::Result<Self> {
-        let columns = match batch.engine.columns(batch.table).await? {
+        let mut columns = match batch.engine.columns(batch.table).await? {
             Some(columns) => columns,
             None => create(batch).await?,
         };
+        let may_lack = batch.model.policy.on_destructive_change == OnChange::Ignore;
+        if may_lack && batch.model.statements.before.is_empty() && !batch.model.reads_itself {
+            // The table may keep columns that the query has no longer.
+            let mut given = batch.engine.validate(&batch.query()?).await?;
+            with_times(batch, &mut given)?;
+            columns.retain(|column| {
+                let mut given = given.iter();
+                given.any(|known| known.name.eq_ignore_ascii_case(&column.name))
+            });
+        }
         let mut target = Self {
             columns,
             time: None,

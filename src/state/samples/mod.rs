@@ -129,6 +129,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
             category: ChangeCategory::NonBreaking,
             by: "ada".to_owned(),
         }),
+        forward_only: None,
         created_at: at(7),
         model: Arc::new(model),
         id: SnapshotId {

@@ -1,0 +1,240 @@
+//! What else must be filled again when something is restated: tables that are made of the same data and that nobody
+//! shows here, of other environments and of snapshots that somebody may go back to.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
+
+use crate::environment::Environment;
+use crate::model::ModelName;
+use crate::ops::Planned;
+use crate::plan::Plan;
+use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::Version;
+use crate::state::FilledInterval;
+use crate::state::RestatementRecord;
+use crate::state::StateStore;
+
+type Table = (ModelName, Version);
+
+/// Writes down what `planned` fills again, and clears it, before any of it is filled. A kill at any moment after that
+/// leaves intervals missing, which the next plan or run fills; nothing old is taken for new.
+///
+/// Returns the other environments of which something was cleared.
+///
+/// # Errors
+/// When the state does not answer; then nothing is cleared.
+pub(super) async fn record(
+    planned: &Planned,
+    state: &StateStore,
+    now: DateTime<Utc>,
+) -> anyhow::Result<BTreeSet<String>> {
+    let plan = &planned.plan;
+    let interval = |table: &Table, range: Interval| FilledInterval {
+        name: table.0.clone(),
+        version: table.1.clone(),
+        start_ms: range.start().timestamp_millis(),
+        end_ms: range.end().timestamp_millis(),
+    };
+    let own: Vec<FilledInterval> = plan
+        .restated
+        .iter()
+        .map(|restated| {
+            interval(
+                &(restated.name.clone(), restated.version.clone()),
+                restated.range,
+            )
+        })
+        .collect();
+    let environments = state
+        .environments()
+        .await
+        .context("reading the environments")?;
+    let stale = stale(plan, &environments, state).await?;
+    let others: Vec<FilledInterval> = stale
+        .iter()
+        .map(|(table, range)| interval(table, *range))
+        .collect();
+    let record = RestatementRecord {
+        plan_id: plan.id.clone(),
+        environment: plan.promoted.name.clone(),
+        restated_by: plan.promoted.promoted_by.clone(),
+    };
+    state
+        .restate(&record, &own, &others, now)
+        .await
+        .context("recording the restatement")?;
+    let shows = |environment: &&Environment| {
+        environment.name != plan.promoted.name
+            && environment
+                .snapshots
+                .iter()
+                .any(|entry| stale.contains_key(&(entry.id.name.clone(), entry.version.clone())))
+    };
+    let touched = environments.iter().filter(shows);
+    Ok(touched
+        .map(|environment| environment.name.to_string())
+        .collect())
+}
+
+/// The tables besides the plan's own that hold something of what is restated, each with the time that is stale.
+///
+/// In production every version of a restated model is stale, since all are made of the same data; elsewhere only what
+/// is made of the very tables that are restated. Production's own tables are stale only where the plan says so.
+async fn stale(
+    plan: &Plan,
+    environments: &[Environment],
+    state: &StateStore,
+) -> anyhow::Result<BTreeMap<Table, Interval>> {
+    let descent = state.descent().await.context("reading the snapshots")?;
+    let filled = state
+        .filled_tables()
+        .await
+        .context("reading the intervals")?;
+    let in_prod = plan.promoted.name.is_prod();
+    let own: BTreeSet<Table> = plan
+        .restated
+        .iter()
+        .map(|restated| (restated.name.clone(), restated.version.clone()))
+        .collect();
+    let prod: BTreeSet<Table> = environments
+        .iter()
+        .filter(|environment| environment.name.is_prod())
+        .flat_map(|environment| &environment.snapshots)
+        .map(|entry| (entry.id.name.clone(), entry.version.clone()))
+        .collect();
+    let mut tables = Tables::default();
+    for snapshot in &descent {
+        tables.add(&snapshot.id, &snapshot.version, &snapshot.parents);
+    }
+    for entry in environments
+        .iter()
+        .flat_map(|environment| &environment.snapshots)
+    {
+        // A table aside has the snapshot of another one.
+        tables.also(&entry.id, &entry.version);
+    }
+    let mut ranges: BTreeMap<Table, Interval> = BTreeMap::new();
+    for restated in &plan.restated {
+        let same_model = tables.of_model(&restated.name);
+        for table in same_model {
+            if in_prod || table.1 == restated.version {
+                widen(&mut ranges, table, restated.range);
+            }
+        }
+    }
+    let mut open: Vec<Table> = ranges.keys().cloned().collect();
+    while let Some(table) = open.pop() {
+        let range = ranges[&table];
+        for reader in tables.readers(&table) {
+            // What fills a table whole may put any row into it.
+            let wider = match filled.get(&reader) {
+                Some(all) if !plan_is_incremental(plan, &reader.0) => hull(range, *all),
+                _ => range,
+            };
+            if widen(&mut ranges, reader.clone(), wider) {
+                open.push(reader);
+            }
+        }
+    }
+    ranges.retain(|table, _| {
+        filled.contains_key(table) && !own.contains(table) && !prod.contains(table)
+    });
+    let keep_restated = |name: &ModelName| {
+        let snapshot = plan.draft.snapshots.get(name);
+        snapshot.is_none_or(|snapshot| {
+            !snapshot.model.is_never_restated()
+                && !matches!(snapshot.model.kind, crate::model::ModelKind::Seed(_))
+        })
+    };
+    ranges.retain(|(name, _), _| keep_restated(name));
+    Ok(ranges)
+}
+
+/// Whether the plan's own version of the model is filled slice by slice; one that it does not have counts as filled
+/// whole.
+fn plan_is_incremental(plan: &Plan, name: &ModelName) -> bool {
+    let snapshot = plan.draft.snapshots.get(name);
+    snapshot.is_some_and(|snapshot| {
+        !snapshot.model.reads_itself
+            && matches!(
+                snapshot.model.kind,
+                crate::model::ModelKind::IncrementalByTimeRange { .. }
+            )
+    })
+}
+
+fn hull(one: Interval, other: Interval) -> Interval {
+    let both: Intervals = [one, other].into_iter().collect();
+    both.span().unwrap_or(one)
+}
+
+/// Whether `table` is stale for longer than was known.
+fn widen(ranges: &mut BTreeMap<Table, Interval>, table: Table, range: Interval) -> bool {
+    match ranges.get_mut(&table) {
+        Some(known) => {
+            let wider = hull(*known, range);
+            let changed = wider != *known;
+            *known = wider;
+            changed
+        }
+        None => {
+            ranges.insert(table, range);
+            true
+        }
+    }
+}
+
+/// Which tables are made of which.
+#[derive(Default)]
+struct Tables {
+    of_snapshot: BTreeMap<SnapshotId, BTreeSet<Version>>,
+    snapshots: BTreeMap<Table, BTreeSet<SnapshotId>>,
+    readers: BTreeMap<SnapshotId, BTreeSet<SnapshotId>>,
+    by_model: BTreeMap<ModelName, BTreeSet<Version>>,
+}
+
+impl Tables {
+    fn add(&mut self, id: &SnapshotId, version: &Version, parents: &[SnapshotId]) {
+        self.also(id, version);
+        for parent in parents {
+            self.readers
+                .entry(parent.clone())
+                .or_default()
+                .insert(id.clone());
+        }
+    }
+
+    fn also(&mut self, id: &SnapshotId, version: &Version) {
+        let table = (id.name.clone(), version.clone());
+        self.snapshots.entry(table).or_default().insert(id.clone());
+        let versions = self.of_snapshot.entry(id.clone()).or_default();
+        versions.insert(version.clone());
+        let versions = self.by_model.entry(id.name.clone()).or_default();
+        versions.insert(version.clone());
+    }
+
+    fn of_model(&self, name: &ModelName) -> Vec<Table> {
+        let versions = self.by_model.get(name).into_iter().flatten();
+        versions
+            .map(|version| (name.clone(), version.clone()))
+            .collect()
+    }
+
+    /// The tables of all snapshots that read one that has `table`.
+    fn readers(&self, table: &Table) -> BTreeSet<Table> {
+        let snapshots = self.snapshots.get(table).into_iter().flatten();
+        let readers = snapshots.flat_map(|id| self.readers.get(id).into_iter().flatten());
+        readers
+            .flat_map(|id| {
+                let versions = self.of_snapshot.get(id).into_iter().flatten();
+                versions.map(|version| (id.name.clone(), version.clone()))
+            })
+            .collect()
+    }
+}

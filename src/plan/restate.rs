@@ -1,0 +1,259 @@
+//! Restatement: what is filled is filled again, and with it everything that is made of it.
+//!
+//! Nothing of the project's files counts: an environment is restated with the definitions that it has.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Diagnostic;
+use crate::environment::PromotedSnapshot;
+use crate::model::ModelKind;
+use crate::model::ModelName;
+use crate::model::Moment;
+use crate::plan::Current;
+use crate::plan::Draft;
+use crate::plan::Plan;
+use crate::plan::PlanError;
+use crate::plan::PlanOptions;
+use crate::plan::Work;
+use crate::plan::build::plan_id;
+use crate::plan::build::record;
+use crate::plan::build::views;
+use crate::plan::missing::Times;
+use crate::plan::options;
+use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
+use crate::snapshot::Snapshot;
+use crate::snapshot::Version;
+
+/// A table of which something is filled again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restated {
+    /// Whose.
+    pub name: ModelName,
+    /// Which table's.
+    pub version: Version,
+    /// Whole intervals.
+    pub range: Interval,
+    /// Whether somebody asked for it, instead of for something that it reads.
+    pub asked: bool,
+}
+
+/// The plan that fills `asked` again, and all that reads it; `draft` is what the environment has.
+///
+/// A table that is filled whole or not at all is filled whole again, and so is everything below it: any row of it may
+/// be another one.
+///
+/// # Errors
+/// [`PlanError`] when the options contradict each other.
+pub fn restate(
+    draft: Draft,
+    current: &Current,
+    options: &PlanOptions,
+    asked: &BTreeSet<ModelName>,
+) -> Result<(Plan, Vec<Diagnostic>), PlanError> {
+    options::check(options, true)?;
+    let target = current
+        .target
+        .as_ref()
+        .ok_or_else(|| PlanError::NoEnvironment(options.environment.clone()))?;
+    let targets: BTreeMap<ModelName, PromotedSnapshot> = target
+        .snapshots
+        .iter()
+        .map(|entry| (entry.id.name.clone(), entry.clone()))
+        .collect();
+    let times = Times::new(&draft, current, options);
+    let restatement = Restatement {
+        current,
+        options,
+        times: &times,
+        asked,
+    };
+    let mut diagnostics = Vec::new();
+    let mut reached: BTreeMap<&ModelName, Interval> = BTreeMap::new();
+    let mut restated = Vec::new();
+    let mut work = Vec::new();
+    for name in &draft.order {
+        let (Some(snapshot), Some(entry)) = (draft.snapshots.get(name), targets.get(name)) else {
+            continue;
+        };
+        let parents: Vec<Interval> = snapshot
+            .model
+            .depends_on
+            .iter()
+            .filter_map(|parent| reached.get(parent).copied())
+            .collect();
+        let is_asked = asked.contains(name);
+        if parents.is_empty() && !is_asked {
+            continue;
+        }
+        if let Some(problem) = restatement.refusal(snapshot, entry) {
+            if is_asked || !matches!(snapshot.model.kind, ModelKind::Seed(_)) {
+                diagnostics.push(problem);
+            }
+            continue;
+        }
+        let own = is_asked
+            .then(|| restatement.asked_range(snapshot))
+            .flatten();
+        let Some(range) = hull(parents.into_iter().chain(own)) else {
+            continue;
+        };
+        let range = restatement.widened(snapshot, entry, range);
+        reached.insert(name, range);
+        let Some((range, ranges)) = restatement.again(snapshot, entry, range) else {
+            continue;
+        };
+        restated.push(Restated {
+            name: name.clone(),
+            version: entry.version.clone(),
+            range,
+            asked: is_asked,
+        });
+        work.push(Work {
+            name: name.clone(),
+            version: entry.version.clone(),
+            table: entry.table.clone().expect("what is filled has a table"),
+            batches: times.batches(snapshot, &ranges),
+            ranges,
+            base: None,
+            hollow: false,
+        });
+    }
+    let id = plan_id(&targets, &work, current, options);
+    let plan = Plan {
+        views: views(&targets, current, &options.environment),
+        promoted: record(&targets, current, options, &id),
+        unfinished: target.finalized_at.is_none(),
+        id,
+        draft,
+        work,
+        audits: Vec::new(),
+        previews: BTreeSet::new(),
+        restated,
+        execution_time: options.execution_time,
+    };
+    Ok((plan, diagnostics))
+}
+
+struct Restatement<'a> {
+    current: &'a Current,
+    options: &'a PlanOptions,
+    times: &'a Times<'a>,
+    asked: &'a BTreeSet<ModelName>,
+}
+
+impl Restatement<'_> {
+    /// Why a model is not restated, and what reads it neither unless by another way.
+    fn refusal(&self, snapshot: &Snapshot, entry: &PromotedSnapshot) -> Option<Diagnostic> {
+        let name = &entry.id.name;
+        let because = |message: String| {
+            let rule = "not-restated";
+            Some(Diagnostic::warning(rule, message).in_file(&snapshot.model.file))
+        };
+        if let ModelKind::Seed(_) = snapshot.model.kind {
+            return because(format!(
+                "`{name}` is not restated: a seed is what its file says; edit the file and plan"
+            ));
+        }
+        if snapshot.model.is_never_restated() {
+            let what = if self.asked.contains(name) {
+                "is not restated"
+            } else {
+                "reads what is restated, but is not restated itself"
+            };
+            return because(format!("`{name}` {what}: it has `disable_restatement`"));
+        }
+        let is_shared = |entries: &[PromotedSnapshot]| {
+            let mut entries = entries.iter();
+            entries.any(|prod| prod.id.name == *name && prod.version == entry.version)
+        };
+        let prod = self.current.prod.as_ref();
+        let stored = snapshot.model.kind.is_materialized();
+        if !self.options.environment.is_prod()
+            && stored
+            && prod.is_some_and(|prod| is_shared(&prod.snapshots))
+        {
+            return because(format!(
+                "`{name}` is not restated: `{}` shows production's table; restate `prod` instead",
+                self.options.environment
+            ));
+        }
+        None
+    }
+
+    /// What is asked of a model by name: the range of the options, else its whole history.
+    fn asked_range(&self, snapshot: &Snapshot) -> Option<Interval> {
+        let all = self.times.span(snapshot)?;
+        let start = self.options.start.map_or(all.start(), Moment::as_start);
+        let end = self.options.end.map_or(all.end(), Moment::as_end);
+        Interval::new(start, end)
+    }
+
+    /// The range that is filled again, which what reads the model sees: whole intervals, or all there is.
+    fn widened(&self, snapshot: &Snapshot, entry: &PromotedSnapshot, range: Interval) -> Interval {
+        match snapshot.model.kind {
+            // What builds on its own past is filled again up to the end.
+            ModelKind::IncrementalByTimeRange { .. } if snapshot.model.reads_itself => {
+                let filled = self.filled(entry).and_then(Intervals::span);
+                let end = filled.map(|filled| filled.end());
+                let to_end = end.and_then(|end| Interval::new(range.start(), end.max(range.end())));
+                self.times.whole(snapshot, to_end.unwrap_or(range))
+            }
+            ModelKind::IncrementalByTimeRange { .. } => self.times.whole(snapshot, range),
+            // Nothing is stored: what comes through is what is asked.
+            ModelKind::View | ModelKind::Embedded | ModelKind::External => range,
+            _ => {
+                let filled = self.filled(entry).and_then(Intervals::span);
+                hull(
+                    [Some(range), filled, self.times.span(snapshot)]
+                        .into_iter()
+                        .flatten(),
+                )
+                .unwrap_or(range)
+            }
+        }
+    }
+
+    fn filled(&self, entry: &PromotedSnapshot) -> Option<&Intervals> {
+        let key = (entry.id.name.clone(), entry.version.clone());
+        self.current.filled.get(&key)
+    }
+
+    /// What is cleared of a table and what is filled for it; `None` when nothing of it is there.
+    fn again(
+        &self,
+        snapshot: &Snapshot,
+        entry: &PromotedSnapshot,
+        range: Interval,
+    ) -> Option<(Interval, Vec<Interval>)> {
+        let key = (entry.id.name.clone(), entry.version.clone());
+        let filled = self.filled(entry).cloned().unwrap_or_default();
+        // What an earlier restatement has cleared and not filled yet was there, too.
+        let had = match self.current.open.get(&key) {
+            Some(open) => filled.merge(open),
+            None => filled.clone(),
+        };
+        if !snapshot.model.kind.is_materialized() {
+            return None;
+        }
+        let range = range.intersect(had.span()?)?;
+        let mut left = filled;
+        left.remove(range);
+        let missing = self.times.missing_of_all(snapshot, &left);
+        let ranges: Vec<Interval> = match snapshot.model.kind {
+            ModelKind::IncrementalByTimeRange { .. } => missing
+                .into_iter()
+                .filter_map(|part| part.intersect(range))
+                .collect(),
+            _ => missing,
+        };
+        (!ranges.is_empty()).then_some((range, ranges))
+    }
+}
+
+/// From the first start to the last end.
+fn hull(ranges: impl IntoIterator<Item = Interval>) -> Option<Interval> {
+    let all: Intervals = ranges.into_iter().collect();
+    all.span()
+}

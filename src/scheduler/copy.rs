@@ -1,0 +1,201 @@
+//! A table that starts from the rows of another one: copied by the engine, its columns altered to fit, all in one
+//! transaction. Readers of the other table notice nothing.
+
+use anyhow::Context;
+use chrono::TimeDelta;
+
+use crate::engine::EngineColumn;
+use crate::model::ModelKind;
+use crate::model::OnChange;
+use crate::plan::AlterRules;
+use crate::plan::Base;
+use crate::plan::Work;
+use crate::scheduler::Filling;
+use crate::scheduler::materialize;
+use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::time_condition;
+use crate::scheduler::materialize::widened;
+use crate::snapshot::Alteration;
+use crate::snapshot::Interval;
+use crate::snapshot::alterations;
+use crate::sql::TableName;
+use crate::sql::quote_identifier;
+use crate::state::Lease;
+
+/// What a copy did.
+struct Copied {
+    /// Rows that were copied.
+    rows: u64,
+    /// What is worth knowing about its columns, one sentence each.
+    warnings: Vec<String>,
+}
+
+/// How often a copy is tried while somebody else writes its source.
+const COPIES: usize = 3;
+
+/// Lets the table of `work` start from the rows of another one and records what came with them. A kill in between
+/// repeats the copy. What is worth knowing comes back, one sentence each.
+pub(super) async fn begin(
+    filling: &Filling<'_>,
+    work: &Work,
+    base: &Base,
+    lease: &Lease,
+) -> anyhow::Result<Vec<String>> {
+    let day = Interval::new(
+        filling.scope.execution_time - TimeDelta::days(1),
+        filling.scope.execution_time,
+    );
+    let batch = Batch {
+        engine: filling.engine,
+        scope: filling.scope,
+        model: &filling.scope.snapshots[&work.name].model,
+        table: &work.table,
+        range: day.expect("a day is not empty"),
+        first: false,
+        marker: None,
+    };
+    let source = (work.name.clone(), base.version.clone());
+    // Somebody may fill or restate the other table meanwhile; then it is not known which of its rows were copied.
+    for _ in 0..COPIES {
+        let mark = filling.state.mark(&source).await?;
+        let copied = write(&batch, base).await?;
+        tracing::info!(model = %work.name, rows = copied.rows, "copied the rows that stay");
+        let carried =
+            filling
+                .state
+                .carry(lease, &source, &work.version, &base.keep, mark, filling.now);
+        if carried.await? {
+            return Ok(copied.warnings);
+        }
+    }
+    anyhow::bail!(
+        "the table `{}`, whose rows `{}` goes on from, is being written by somebody else; plan again when that is done",
+        base.table.plain(),
+        work.name
+    )
+}
+
+/// Makes the table of `batch` from `base`; doing so again makes it anew.
+async fn write(batch: &Batch<'_>, base: &Base) -> anyhow::Result<Copied> {
+    let there = batch.engine.columns(&base.table).await?;
+    let there = there.with_context(|| {
+        format!(
+            "the table `{}`, whose rows `{}` goes on from, is gone; plan again",
+            base.table.plain(),
+            batch.model.name
+        )
+    })?;
+    let condition = condition(batch, base, &there)?;
+    let mut warnings = Vec::new();
+    let mut alters = Vec::new();
+    if let Some(rules) = base.alter {
+        // The empty table of the new definition says what columns it is to have.
+        materialize::make(batch).await?;
+        let wanted = batch.engine.columns(batch.table).await?.unwrap_or_default();
+        let found = alterations(&texts(&there), &texts(&wanted));
+        (alters, warnings) = settled(batch, found, rules)?;
+    }
+    let source = format!("SELECT * FROM {}{condition}", base.table);
+    let mut transaction = batch.engine.begin().await?;
+    let mut rows = 0;
+    for statement in batch
+        .engine
+        .create_or_replace_table_as(batch.table, &source)
+    {
+        rows += transaction.execute(&statement).await?;
+    }
+    for alteration in &alters {
+        for statement in statements(batch.table, alteration)? {
+            transaction
+                .execute(&statement)
+                .await
+                .with_context(|| format!("altering the columns of `{}`", batch.model.name))?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(Copied { rows, warnings })
+}
+
+/// Which rows come along.
+fn condition(batch: &Batch<'_>, base: &Base, columns: &[EngineColumn]) -> anyhow::Result<String> {
+    let (Some(cut), ModelKind::IncrementalByTimeRange { time_column, .. }) =
+        (base.cut, &batch.model.kind)
+    else {
+        return Ok(String::new());
+    };
+    let time = columns
+        .iter()
+        .find(|column| column.name.eq_ignore_ascii_case(&time_column.column));
+    let data_type = time.map(|column| column.data_type.as_str());
+    let cut = data_type.map_or(cut, |data_type| widened(time_column, data_type, cut));
+    let condition = time_condition(time_column, data_type, cut)?;
+    Ok(format!(" WHERE NOT ({condition})"))
+}
+
+fn texts(columns: &[EngineColumn]) -> Vec<(String, Option<String>)> {
+    let columns = columns.iter();
+    columns
+        .map(|column| (column.name.clone(), Some(column.data_type.clone())))
+        .collect()
+}
+
+/// What is altered of `found`, and what is to be said about it.
+fn settled(
+    batch: &Batch<'_>,
+    found: Vec<Alteration>,
+    rules: AlterRules,
+) -> anyhow::Result<(Vec<Alteration>, Vec<String>)> {
+    let name = &batch.model.name;
+    let mut done = Vec::new();
+    let mut warnings = Vec::new();
+    for alteration in found {
+        let (rule, what, option) = if alteration.is_destructive() {
+            (
+                rules.destructive,
+                "on_destructive_change",
+                "--allow-destructive-model",
+            )
+        } else {
+            (
+                rules.additive,
+                "on_additive_change",
+                "--allow-additive-model",
+            )
+        };
+        match rule {
+            OnChange::Error => anyhow::bail!(
+                "the forward-only change of `{name}` {alteration} in a table that keeps its rows; plan with \
+                 `{option} {name}`, or write `{what} allow` into the model"
+            ),
+            OnChange::Warn => {
+                warnings.push(format!("the change of `{name}` {alteration}"));
+                done.push(alteration);
+            }
+            OnChange::Allow => done.push(alteration),
+            OnChange::Ignore => {}
+        }
+    }
+    Ok((done, warnings))
+}
+
+fn statements(table: &TableName, alteration: &Alteration) -> anyhow::Result<Vec<String>> {
+    let add = |name: &str, data_type: &str| {
+        format!(
+            "ALTER TABLE {table} ADD COLUMN {} {data_type}",
+            quote_identifier(name)
+        )
+    };
+    let drop = |name: &str| format!("ALTER TABLE {table} DROP COLUMN {}", quote_identifier(name));
+    Ok(match alteration {
+        Alteration::Add { name, data_type } => {
+            let data_type = data_type.as_deref();
+            vec![add(name, data_type.context("the engine names every type")?)]
+        }
+        Alteration::Drop { name } => vec![drop(name)],
+        Alteration::Widen { name, to, .. } => vec![format!(
+            "ALTER TABLE {table} ALTER COLUMN {} SET DATA TYPE {to}",
+            quote_identifier(name)
+        )],
+        Alteration::Replace { name, to, .. } => vec![drop(name), add(name, to)],
+    })
+}
