@@ -37,6 +37,7 @@ use crate::snapshot::Candidate;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
+use crate::state::Definition;
 use crate::state::StateStore;
 
 /// What is asked of a plan.
@@ -142,7 +143,15 @@ pub async fn plan(
     let compared_with = compared.map_or_else(EnvironmentName::prod, |environment| {
         environment.name.clone()
     });
-    let previous = snapshots_of(state, compared).await?;
+    let at_hand = |id: &SnapshotId| {
+        let candidate = candidates.get(&id.name).filter(|known| known.id == *id)?;
+        Some(Definition {
+            model: std::sync::Arc::clone(&candidate.model),
+            parents: candidate.parents.clone(),
+            columns: candidate.columns(),
+        })
+    };
+    let previous = snapshots_knowing(state, compared, &at_hand).await?;
     let mixed = select::taken(models, &previous, &request.extra.select)?;
     let (models, candidates) = match &mixed {
         Some(mixed) => (mixed, crate::snapshot::candidates(mixed, &Readings::new())),
@@ -369,6 +378,15 @@ pub(super) async fn snapshots_of(
     state: &StateStore,
     environment: Option<&Environment>,
 ) -> anyhow::Result<BTreeMap<ModelName, Snapshot>> {
+    snapshots_knowing(state, environment, &|_| None).await
+}
+
+/// As [`snapshots_of`], where `known` gives definitions that need not be read.
+async fn snapshots_knowing(
+    state: &StateStore,
+    environment: Option<&Environment>,
+    known: &(dyn Fn(&SnapshotId) -> Option<Definition> + Send + Sync),
+) -> anyhow::Result<BTreeMap<ModelName, Snapshot>> {
     let Some(environment) = environment else {
         return Ok(BTreeMap::new());
     };
@@ -378,7 +396,7 @@ pub(super) async fn snapshots_of(
         .map(|entry| entry.id.clone())
         .collect();
     let snapshots = state
-        .snapshots(&ids)
+        .snapshots_knowing(&ids, known)
         .await
         .with_context(|| format!("reading the snapshots of `{}`", environment.name))?;
     anyhow::ensure!(

@@ -342,12 +342,19 @@ pub(super) fn plan_id(
         .target
         .as_ref()
         .map(|target| target.plan_id.as_str());
-    let content = serde_json::json!({
-        "environment": options.environment,
-        "previous": previous,
-        "snapshots": targets.values().collect::<Vec<_>>(),
-        "work": work.iter().map(|work| (&work.name, &work.version, &work.ranges, work.base.as_ref().map(|base| &base.keep))).collect::<Vec<_>>(),
-    });
-    let hash = blake3::hash(content.to_string().as_bytes());
-    hex::encode(&hash.as_bytes()[..16])
+    let targets: Vec<&PromotedSnapshot> = targets.values().collect();
+    let work: Vec<_> = work
+        .iter()
+        .map(|work| {
+            let kept = work.base.as_ref().map(|base| &base.keep);
+            (&work.name, &work.version, &work.ranges, kept)
+        })
+        .collect();
+    let mut hasher = blake3::Hasher::new();
+    serde_json::to_writer(
+        &mut hasher,
+        &(&options.environment, previous, targets, work),
+    )
+    .expect("names, versions and times are JSON");
+    hex::encode(&hasher.finalize().as_bytes()[..16])
 }

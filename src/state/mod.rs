@@ -60,6 +60,7 @@ pub use open_plans::OpenPlan;
 pub use promotions::PromotionRecord;
 pub use restatements::Descent;
 pub use restatements::RestatementRecord;
+pub use snapshots::Definition;
 
 /// How long a statement waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

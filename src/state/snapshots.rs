@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use serde::de::DeserializeOwned;
 
+use crate::model::Model;
 use crate::model::ModelName;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::Snapshot;
@@ -28,17 +29,48 @@ use crate::state::keys::with_versions;
 use crate::state::open_plans;
 use crate::state::promotions;
 
+/// What a snapshot's identifier stands for, where the caller has it at hand.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The definition.
+    pub model: Arc<Model>,
+    /// Direct parents, sorted by name.
+    pub parents: Vec<SnapshotId>,
+    /// Output columns in order; `None` means unknown.
+    pub columns: Option<Vec<String>>,
+}
+
 impl StateStore {
     /// The snapshots with these ids that are stored, sorted by name and identifier.
     pub async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, StateError> {
+        self.snapshots_knowing(ids, &|_| None).await
+    }
+
+    /// As [`snapshots`](Self::snapshots); the definitions that `known` gives are not read.
+    pub async fn snapshots_knowing(
+        &self,
+        ids: &[SnapshotId],
+        known: &(dyn Fn(&SnapshotId) -> Option<Definition> + Send + Sync),
+    ) -> Result<Vec<Snapshot>, StateError> {
         let mut transaction = self.read().await?;
-        let mut rows = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT * FROM siding_snapshots WHERE (name, identifier) IN (";
-            let query = with_ids(sql, ids);
-            rows.extend(query.fetch_all(&mut transaction).await?);
+        let (lean, whole): (Vec<SnapshotId>, Vec<SnapshotId>) =
+            ids.iter().cloned().partition(|id| known(id).is_some());
+        let columns = "name, identifier, version, category, data_hash, metadata_hash, parent_data_hash,
+            parent_metadata_hash, '' AS model, '' AS parents, CAST(NULL AS TEXT) AS columns, surface, choice,
+            forward_only, created_at, updated_at";
+        let mut snapshots = Vec::with_capacity(ids.len());
+        for (ids, columns) in [(lean, columns), (whole, "*")] {
+            let sql =
+                format!("SELECT {columns} FROM siding_snapshots WHERE (name, identifier) IN (");
+            for ids in ids.chunks(ROWS_PER_STATEMENT) {
+                let rows: Vec<SnapshotRow> =
+                    with_ids(&sql, ids).fetch_all(&mut transaction).await?;
+                for row in rows {
+                    snapshots.push(row.snapshot_knowing(known)?);
+                }
+            }
         }
-        sorted(rows)
+        Ok(in_order(snapshots))
     }
 
     /// Every stored snapshot of these models, sorted by name and identifier.
@@ -358,15 +390,34 @@ impl SnapshotRow {
     }
 
     fn snapshot(self) -> Result<Snapshot, StateError> {
+        self.snapshot_knowing(&|_| None)
+    }
+
+    fn snapshot_knowing(
+        self,
+        known: &dyn Fn(&SnapshotId) -> Option<Definition>,
+    ) -> Result<Snapshot, StateError> {
         fn json<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, StateError> {
             serde_json::from_str(text)
                 .map_err(|error| StateError::unreadable(format!("snapshot of `{name}`"), error))
         }
-        Ok(Snapshot {
-            id: SnapshotId {
-                name: model_name(&self.name)?,
-                identifier: self.identifier.clone(),
+        let id = SnapshotId {
+            name: model_name(&self.name)?,
+            identifier: self.identifier.clone(),
+        };
+        let definition = match known(&id) {
+            Some(definition) => definition,
+            None => Definition {
+                model: Arc::new(json(&self.name, &self.model)?),
+                parents: json(&self.name, &self.parents)?,
+                columns: self
+                    .columns
+                    .map(|columns| json(&self.name, &columns))
+                    .transpose()?,
             },
+        };
+        Ok(Snapshot {
+            id,
             fingerprint: Fingerprint {
                 data: self.data_hash,
                 metadata: self.metadata_hash,
@@ -375,12 +426,9 @@ impl SnapshotRow {
             },
             version: Version(self.version),
             category: json(&self.name, &format!("\"{}\"", self.category))?,
-            model: Arc::new(json(&self.name, &self.model)?),
-            parents: json(&self.name, &self.parents)?,
-            columns: self
-                .columns
-                .map(|columns| json(&self.name, &columns))
-                .transpose()?,
+            model: definition.model,
+            parents: definition.parents,
+            columns: definition.columns,
             surface: match self.surface {
                 Some(surface) => json(&self.name, &surface)?,
                 None => Surface::unknown(&self.name, &self.identifier),
@@ -399,13 +447,14 @@ impl SnapshotRow {
 }
 
 fn sorted(rows: Vec<SnapshotRow>) -> Result<Vec<Snapshot>, StateError> {
-    let mut snapshots = rows
-        .into_iter()
-        .map(SnapshotRow::snapshot)
-        .collect::<Result<Vec<Snapshot>, StateError>>()?;
+    let snapshots = rows.into_iter().map(SnapshotRow::snapshot);
+    Ok(in_order(snapshots.collect::<Result<_, _>>()?))
+}
+
+fn in_order(mut snapshots: Vec<Snapshot>) -> Vec<Snapshot> {
     snapshots.sort_by(|one, other| one.id.cmp(&other.id));
     snapshots.dedup_by(|one, other| one.id == other.id);
-    Ok(snapshots)
+    snapshots
 }
 
 #[cfg(test)]
@@ -433,6 +482,14 @@ mod tests {
 
             let ids = [first.id.clone(), snapshot("db.none", "i", "v").id];
             assert_eq!(store.snapshots(&ids).await.unwrap(), from_ref(&first));
+            let at_hand = Definition {
+                model: Arc::clone(&first.model),
+                parents: first.parents.clone(),
+                columns: first.columns.clone(),
+            };
+            let known = |id: &SnapshotId| (*id == first.id).then(|| at_hand.clone());
+            let lean = store.snapshots_knowing(&ids, &known).await.unwrap();
+            assert_eq!(lean, from_ref(&first));
             assert_eq!(
                 store.snapshot_ids_stored(&ids).await.unwrap(),
                 BTreeSet::from([first.id.clone()])
