@@ -14,8 +14,6 @@ mod explain;
 mod forward;
 mod gaps;
 mod job;
-mod job;
-mod missing;
 mod missing;
 mod options;
 mod place;
