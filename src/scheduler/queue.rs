@@ -92,74 +92,129 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
         models: work.len(),
         batches: work.iter().map(|work| work.batches.len()).sum(),
     });
-    let upstream = upstream(filling.scope, work);
+    let mut graph = Waiting::new(filling.scope, work);
     let mut outcome = Outcome::default();
-    let mut waiting: Vec<&Work> = work.iter().collect();
-    let mut done: BTreeSet<&ModelName> = BTreeSet::new();
-    let mut broken: BTreeMap<&ModelName, ModelName> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
     loop {
         if filling.control.stop.is_asked() {
             outcome.cut_short.get_or_insert(CutShort::Stopped);
         }
-        let mut held_back = Vec::new();
-        for item in std::mem::take(&mut waiting) {
-            let parents = &upstream[&item.name];
-            if let Some(cause) = parents
-                .iter()
-                .find_map(|parent| broken.get(parent).cloned())
-            {
-                (filling.report)(Progress::Skipped {
-                    name: item.name.clone(),
-                    because: cause.clone(),
-                });
-                outcome.skipped.push((item.name.clone(), cause.clone()));
-                broken.insert(&item.name, cause);
-            } else if outcome.cut_short.is_none()
-                && running.len() < filling.engine.concurrency().max(1)
-                && parents.iter().all(|parent| done.contains(parent))
-            {
-                running.push(async move {
-                    let mut model = ModelOutcome::new(&item.name);
-                    let result = fill_model(filling, item, &mut model).await;
-                    (item, model, result)
-                });
-            } else {
-                held_back.push(item);
-            }
+        while outcome.cut_short.is_none() && running.len() < filling.engine.concurrency().max(1) {
+            let Some(place) = graph.ready.pop_first() else {
+                break;
+            };
+            let item = &work[place];
+            running.push(async move {
+                let mut model = ModelOutcome::new(&item.name);
+                let result = fill_model(filling, item, &mut model).await;
+                (place, model, result)
+            });
         }
-        waiting = held_back;
-        let Some((item, mut model, result)) = running.next().await else {
+        let Some((place, mut model, result)) = running.next().await else {
             break;
         };
+        let name = &work[place].name;
+        graph.tried.insert(place);
         outcome.warnings.extend(model.warnings.iter().cloned());
         match result {
             Ok(()) => {
-                done.insert(&item.name);
-                outcome.filled.push(item.name.clone());
+                graph.is_done(place);
+                outcome.filled.push(name.clone());
             }
             Err(error) => match cut_short(&error) {
                 Some(why) => {
                     outcome.cut_short.get_or_insert(why);
-                    outcome.left.push(item.name.clone());
+                    outcome.left.push(name.clone());
                     model.status = ModelStatus::Stopped;
                 }
                 None => {
                     (filling.report)(Progress::Failed {
-                        name: item.name.clone(),
+                        name: name.clone(),
                         message: format!("{error:#}"),
                     });
-                    broken.insert(&item.name, item.name.clone());
-                    outcome.failed.push((item.name.clone(), error));
+                    for reader in graph.is_broken(place) {
+                        let skipped = work[reader].name.clone();
+                        (filling.report)(Progress::Skipped {
+                            name: skipped.clone(),
+                            because: name.clone(),
+                        });
+                        outcome.skipped.push((skipped, name.clone()));
+                    }
+                    outcome.failed.push((name.clone(), error));
                     model.status = ModelStatus::Failed;
                 }
             },
         }
         outcome.models.push(model);
     }
-    let rest = waiting.into_iter().map(|item| item.name.clone());
-    outcome.left.extend(rest);
+    let rest = (0..work.len()).filter(|place| !graph.tried.contains(place));
     outcome
+        .left
+        .extend(rest.map(|place| work[place].name.clone()));
+    outcome
+}
+
+/// The work that is not done, by its place in the list: what each piece waits for, and what waits for it.
+struct Waiting {
+    /// How many pieces each one waits for.
+    parents: Vec<usize>,
+    /// Which pieces wait for each one.
+    readers: Vec<Vec<usize>>,
+    /// Those that wait for nothing any more.
+    ready: BTreeSet<usize>,
+    /// Those that were tried, or never will be.
+    tried: BTreeSet<usize>,
+}
+
+impl Waiting {
+    fn new(scope: &Scope<'_>, work: &[Work]) -> Self {
+        let places: BTreeMap<&ModelName, usize> = work
+            .iter()
+            .enumerate()
+            .map(|(place, work)| (&work.name, place))
+            .collect();
+        let upstream = upstream(scope, work);
+        let mut readers = vec![Vec::new(); work.len()];
+        let mut parents = vec![0; work.len()];
+        for (name, of) in &upstream {
+            let place = places[*name];
+            parents[place] = of.len();
+            for parent in of {
+                readers[places[*parent]].push(place);
+            }
+        }
+        let ready = (0..work.len()).filter(|place| parents[*place] == 0);
+        Self {
+            ready: ready.collect(),
+            parents,
+            readers,
+            tried: BTreeSet::new(),
+        }
+    }
+
+    fn is_done(&mut self, place: usize) {
+        for reader in &self.readers[place] {
+            self.parents[*reader] -= 1;
+            if self.parents[*reader] == 0 && !self.tried.contains(reader) {
+                self.ready.insert(*reader);
+            }
+        }
+    }
+
+    /// What can no longer be done, in order.
+    fn is_broken(&mut self, place: usize) -> BTreeSet<usize> {
+        let mut skipped = BTreeSet::new();
+        let mut next = vec![place];
+        while let Some(place) = next.pop() {
+            for reader in &self.readers[place] {
+                if self.tried.insert(*reader) {
+                    skipped.insert(*reader);
+                    next.push(*reader);
+                }
+            }
+        }
+        skipped
+    }
 }
 
 fn cut_short(error: &anyhow::Error) -> Option<CutShort> {
@@ -255,8 +310,14 @@ async fn fill_table(
     let mut running = FuturesUnordered::new();
     let mut failed = None;
     loop {
+        // The first one makes the table, which two cannot do at once.
+        let most = if outcome.batches.is_empty() {
+            1
+        } else {
+            batches_at_once(filling, model)
+        };
         // What runs is never dropped half way for the failure of another batch.
-        while failed.is_none() && running.len() < batches_at_once(filling, model) {
+        while failed.is_none() && running.len() < most {
             let Some(range) = batches.next() else {
                 break;
             };
@@ -269,6 +330,7 @@ async fn fill_table(
                 range,
                 first,
                 marker,
+                held: Some((filling.state, lease)),
             };
             running.push(batch::run(filling, work, batch));
         }
@@ -350,6 +412,7 @@ async fn make(filling: &Filling<'_>, work: &Work, model: &Model) -> anyhow::Resu
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,
+        held: None,
     })
     .await
 }

@@ -49,5 +49,7 @@ mod rough_hands;
 mod running;
 mod scenario_p1;
 mod table_diff;
+#[cfg(unix)]
+mod together;
 mod whole_path;
 mod workspace;
