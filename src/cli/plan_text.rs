@@ -150,8 +150,9 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
 /// `, about 2.1 min (31 days × 4.1 s, from 12 runs)`; `None` where nothing is known.
 fn takes_text(estimate: &Estimate) -> Option<String> {
     let time = estimate.milliseconds?;
+    let about = if time.likely < 100 { "" } else { "about " };
     Some(format!(
-        ", about {} ({})",
+        ", {about}{} ({})",
         seconds(time.likely),
         estimate.basis
     ))

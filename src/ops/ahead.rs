@@ -94,7 +94,6 @@ pub(super) async fn build_ahead(
         report,
     };
     let outcome = scheduler::fill(&filling, &work).await;
-    drop(filling);
     keeper.finish(state, control).await;
     if outcome.cut_short.is_some() && outcome.failed.is_empty() {
         return Err(ApplyError::Stopped { left: outcome.left });

@@ -94,11 +94,13 @@ fn of_schema(record: &LedgerRecord, ledger: &[LedgerRecord]) -> (bool, String) {
     (false, because)
 }
 
+type Shown = (Option<DateTime<Utc>>, Option<BTreeSet<TableName>>);
+
 struct Reasons {
     now: DateTime<Utc>,
     request: SweepRequest,
     /// When each environment ends, and the views that it shows; `None` where any may be shown.
-    environments: BTreeMap<EnvironmentName, (Option<DateTime<Utc>>, Option<BTreeSet<TableName>>)>,
+    environments: BTreeMap<EnvironmentName, Shown>,
     /// The environments that have a version.
     users: BTreeMap<(ModelName, Version), BTreeSet<EnvironmentName>>,
     /// The plans that use a version while they are applied.

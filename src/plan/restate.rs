@@ -196,7 +196,7 @@ impl Restatement<'_> {
             // What builds on its own past is filled again up to the end.
             ModelKind::IncrementalByTimeRange { .. } if snapshot.model.reads_itself => {
                 let filled = self.filled(entry).and_then(Intervals::span);
-                let end = filled.map(|filled| filled.end());
+                let end = filled.map(Interval::end);
                 let to_end = end.and_then(|end| Interval::new(range.start(), end.max(range.end())));
                 self.times.whole(snapshot, to_end.unwrap_or(range))
             }

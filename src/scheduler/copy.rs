@@ -53,13 +53,14 @@ pub(super) async fn begin(
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,
+        held: Some((filling.state, lease)),
     };
     let source = (work.name.clone(), base.version.clone());
     // Somebody may fill or restate the other table meanwhile; then it is not known which of its rows were copied.
     for _ in 0..COPIES {
         let mark = filling.state.mark(&source).await?;
         let copied = write(&batch, base).await?;
-        tracing::info!(model = %work.name, rows = copied.rows, "copied the rows that stay");
+        tracing::debug!(model = %work.name, rows = copied.rows, "copied the rows that stay");
         let carried =
             filling
                 .state
@@ -112,6 +113,7 @@ async fn write(batch: &Batch<'_>, base: &Base) -> anyhow::Result<Copied> {
                 .with_context(|| format!("altering the columns of `{}`", batch.model.name))?;
         }
     }
+    materialize::check_held(batch).await?;
     transaction.commit().await?;
     Ok(Copied { rows, warnings })
 }

@@ -99,7 +99,7 @@ impl StateStore {
             );
             query.push_list(names.iter().map(ToString::to_string));
             query.push(")");
-            rows.extend(query.fetch_all(&mut *transaction).await?);
+            rows.extend(query.fetch_all(&mut transaction).await?);
         }
         sorted(rows)
     }

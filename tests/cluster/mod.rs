@@ -199,6 +199,10 @@ fn ours() -> PathBuf {
 }
 
 /// The folder with `initdb` and `postgres`: from the environment, the search path, Debian's place, or ours.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no command line to say where the server is"
+)]
 fn bin() -> io::Result<PathBuf> {
     let mut folders: Vec<PathBuf> = env::var_os(BIN).map(PathBuf::from).into_iter().collect();
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));

@@ -8,6 +8,7 @@ use crate::postgres::config;
 use crate::workspace::Workspace;
 
 /// How many times each pair meets; `SIDING_TEST_ROUNDS` for more.
+#[expect(clippy::disallowed_methods, reason = "a test has no command line")]
 fn rounds() -> usize {
     let given = std::env::var("SIDING_TEST_ROUNDS").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(4)

@@ -207,7 +207,7 @@ pub(super) async fn long_names_that_begin_alike_are_two_tables(world: World) {
         let sql = format!("SELECT {long}column_{number} FROM \"{schema}\".{long}{number}");
         assert_eq!(world.number(&sql).await, number);
     }
-    let objects = engine.objects(&[schema.clone()]).await.unwrap();
+    let objects = engine.objects(std::slice::from_ref(&schema)).await.unwrap();
     assert_eq!(objects.len(), 2);
     assert_eq!(objects[0].table.schema, Some(schema));
 }

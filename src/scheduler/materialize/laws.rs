@@ -169,6 +169,7 @@ impl Bench {
                 range: *range,
                 first: index == 0,
                 marker: None,
+                held: None,
             };
             write(&batch).await.unwrap();
         }

@@ -38,6 +38,8 @@ use crate::snapshot::Interval;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
 use crate::sql::quote_string;
+use crate::state::Lease;
+use crate::state::StateStore;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -50,6 +52,8 @@ pub(super) struct Batch<'a> {
     pub(super) first: bool,
     /// Where the batch is marked as written, for models that depend on their past.
     pub(super) marker: Option<&'a TableName>,
+    /// The right to write the table, looked at again just before the commit.
+    pub(super) held: Option<(&'a StateStore, &'a Lease)>,
 }
 
 /// What writing a batch did.
@@ -131,8 +135,22 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     if let Some(marker) = batch.marker {
         mark(transaction, marker, batch.range).await?;
     }
+    check_held(batch).await?;
     open.commit().await?;
     Ok(Written { rows, audited })
+}
+
+/// Fails when the table of `batch` is no longer this process's to write.
+pub(super) async fn check_held(batch: &Batch<'_>) -> anyhow::Result<()> {
+    let Some((state, lease)) = batch.held else {
+        return Ok(());
+    };
+    let ours = state.still_holds(lease).await;
+    anyhow::ensure!(
+        ours.context("looking whether the table is still ours")?,
+        "another process took over what this process was writing, because it had not been heard of for too long; the batch is taken back"
+    );
+    Ok(())
 }
 
 /// Whether the table must be there before a batch is written.
