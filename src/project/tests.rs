@@ -470,7 +470,7 @@ fn the_configuration_is_checked_key_by_key() {
             "config.yaml",
             "gateways:\n  a:\n    connection:\n      type: snowflake\n  b:\n    connection:\n      type: duckdb\n      databse: x.db\n\
          default_gateway: b\nmodel_defaults:\n  dialect: duckbd\nplan:\n  no_diff: 3\n  use_finalized_state: true\n\
-         environment_suffix_target: table\nsnapshot_ttl: 1 week\nbefore_all:\n- SELECT 1\nusers:\n- username: a\n  roles: [required_aprover]\n\
+         environment_suffix_target: catalog\nsnapshot_ttl: 1 week\nbefore_all:\n- SELECT 1\nusers:\n- username: a\n  roles: [required_aprover]\n\
          cicd_bot:\n  type: github\n  enable_deploy_command: true\n  skip_pr_backfill: true\nui:\n  format_on_save: false\nvariables:\n  m:\n    a: 1\n",
         ),
         ("models/a.sql", "MODEL (name a);\nSELECT 1 AS x"),
@@ -483,9 +483,8 @@ fn the_configuration_is_checked_key_by_key() {
             "Error config.yaml:11 unknown-dialect: unknown dialect `duckbd`",
             "Error config.yaml:13 wrong-type: `plan.no_diff` must be `true` or `false`, not a number",
             "Error config.yaml:14 not-supported-yet: `plan.use_finalized_state` is not supported yet",
-            "Error config.yaml:15 not-supported-yet: `environment_suffix_target: table` is not supported yet",
+            "Error config.yaml:15 not-supported-yet: `environment_suffix_target: catalog` is not supported yet",
             "Error config.yaml:16 wrong-value: `snapshot_ttl`: `1 week` does not lie in the future",
-            "Error config.yaml:17 not-supported-yet: `before_all` is not supported yet",
             "Error config.yaml:21 wrong-value: unknown role `required_aprover`",
             "Error config.yaml:24 missing-key: `cicd_bot.enable_deploy_command` needs a `merge_method`",
             "Warning config.yaml:25 not-supported-yet: `cicd_bot.skip_pr_backfill` is not supported yet",
@@ -625,7 +624,7 @@ fn comments_in_the_database_are_a_matter_of_taste() {
         (
             "maybe",
             vec![
-                "Error config.yaml:6 wrong-type: `gateways.local.connection.register_comments` must be true or false, not a string",
+                "Error config.yaml:6 wrong-type: `gateways.local.connection.register_comments` must be `true` or `false`, not a text",
             ],
         ),
     ] {
