@@ -141,13 +141,15 @@ impl Worker<'_> {
     /// Runs all of these, each of which is one statement, without waiting for each answer. Gives `false` if one of them
     /// failed and none has an effect: one by one, it turns out which, or that a view only needs to be made anew.
     async fn at_once(&mut self, statements: &[String]) -> Result<bool, EngineError> {
-        let mut text = "SAVEPOINT siding".to_owned();
+        // By itself: of a text that cannot be read as a whole, not even the beginning takes place.
+        self.savepoint("SAVEPOINT siding").await?;
+        let mut text = String::new();
         for sql in statements {
-            text.push_str(";\n");
             text.push_str(&shortened(sql.trim().trim_end_matches(';')));
+            // The line break ends a comment that the statement may end in.
+            text.push_str("\n;\n");
         }
-        // The line break ends a comment that the last one may end in.
-        text.push_str("\n;RELEASE SAVEPOINT siding");
+        text.push_str("RELEASE SAVEPOINT siding");
         let connection = self.connection(&text)?;
         let done = connection
             .execute(sqlx::raw_sql(AssertSqlSafe(text.clone())))
