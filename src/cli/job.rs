@@ -1,5 +1,7 @@
 //! `siding job`: what the server starts; not for people.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
@@ -12,11 +14,15 @@ use crate::cli::settings::environment_variables;
 use crate::cli::settings::now;
 use crate::ops;
 use crate::plan::JobRequest;
+use crate::scheduler::Control;
 
 /// Do one job for the server: a request on standard input, an answer on standard output
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct Args {}
+
+/// Longest wait for a table that another process fills: the other pull requests wait too.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 60);
 
 /// Longest request that is read, in bytes.
 const LONGEST_REQUEST: u64 = 1 << 20;
@@ -40,13 +46,17 @@ pub(super) async fn run(
             request.project.display()
         )
     })?;
+    let control = Control {
+        longest_wait: LONGEST_WAIT,
+        ..control("siding job", None)
+    };
     let display = Display::new(printer);
     let answer = ops::answer(
         &request,
         settings.gateway.clone(),
         environment_variables(),
         now(),
-        &control("siding job", None),
+        &control,
         &|progress| {
             display.show(&progress);
         },

@@ -31,6 +31,7 @@ use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
 use crate::plan::Prices;
 use crate::plan::SUMMARY_VERSION;
+use crate::project::Connection;
 use crate::snapshot::ChangeCategory;
 
 /// Compare the project with an environment; show what would change, and apply it on request
@@ -131,8 +132,10 @@ pub(super) async fn run(
         session.warnings().to_vec(),
     )
     .await?;
+    let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
     if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
-        planned.summary.estimate = Some(estimate(&planned, &session).await?);
+        let will_open = auto_apply || (printer.is_interactive() && !args.no_prompts);
+        planned.summary.estimate = Some(estimate(&planned, &session, will_open).await?);
     }
     if args.more.explain {
         planned.summary.stages = planned.plan.stages();
@@ -156,7 +159,6 @@ pub(super) async fn run(
     if args.more.explain {
         return Ok(Ending::Fine);
     }
-    let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
     if !auto_apply {
         if args.no_prompts || !printer.is_interactive() {
             if printer.format == Format::Text {
@@ -222,21 +224,36 @@ pub(super) async fn run(
     Ok(Ending::Fine)
 }
 
-/// What applying takes. The warehouse is asked only where there is one already, and nobody else has it.
-async fn estimate(planned: &Planned, session: &Session) -> anyhow::Result<PlanEstimate> {
+/// What applying takes. The warehouse is asked about models without a past, where it is there and this process would
+/// open it anyway: to look at a plan must not keep anybody out of a DuckDB file.
+async fn estimate(
+    planned: &Planned,
+    session: &Session,
+    will_open: bool,
+) -> anyhow::Result<PlanEstimate> {
     let configured = &session.config().estimates;
     let prices = &Prices {
         per_second: configured.price_per_second,
         per_gigabyte: configured.price_per_gigabyte,
         currency: configured.currency.clone(),
     };
-    let (state, is_there) = (session.state(), planned.current.prod.is_some());
-    let engine = if is_there {
-        session.engine().await.ok()
-    } else {
-        None
-    };
-    ops::estimate(planned, state, engine.as_deref(), prices).await
+    let state = session.state();
+    let estimate = ops::estimate(planned, state, None, prices).await?;
+    let is_server = matches!(
+        session
+            .config()
+            .gateway()
+            .map(|gateway| &gateway.connection),
+        Some(Connection::Postgres(_))
+    );
+    let may_ask = planned.current.prod.is_some() && (will_open || is_server);
+    if !may_ask || estimate.models.values().all(|model| model.runs > 0) {
+        return Ok(estimate);
+    }
+    match session.engine().await {
+        Ok(engine) => ops::estimate(planned, state, Some(engine.as_ref()), prices).await,
+        Err(_) => Ok(estimate),
+    }
 }
 
 /// A project that cannot be opened: programs get the diagnostics in a plan without models.

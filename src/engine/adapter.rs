@@ -38,6 +38,14 @@ pub struct EngineObject {
     pub kind: ObjectKind,
 }
 
+/// The first whole number after the first `key` in a plan as JSON: what its topmost operator expects.
+pub(super) fn number_after(plan: &str, key: &str) -> Option<u64> {
+    let (_, rest) = plan.split_once(key)?;
+    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit());
+    digits[..end.unwrap_or(digits.len())].parse().ok()
+}
+
 /// What the scheduler needs from a warehouse, and nothing more.
 ///
 /// Every method that takes SQL takes exactly one statement; more than one is an error and none of

@@ -38,6 +38,8 @@ pub struct Estimate {
     pub rows: Option<u64>,
     /// In millionths of the currency; `None` where the time is not known or no price is configured.
     pub price_millionths: Option<Spread>,
+    /// How many batches of its own past it is based on.
+    pub runs: usize,
     /// What it is based on, such as `31 days × 4.1 s, from 12 runs`.
     pub basis: String,
 }
@@ -192,6 +194,7 @@ fn of_model(model: &Model, units: u64, known: &Known, rates: &[u64], prices: &Pr
                 milliseconds: Some(guess),
                 rows,
                 price_millionths: None,
+                runs: 0,
                 basis,
             },
             None,
@@ -228,6 +231,7 @@ fn of_model(model: &Model, units: u64, known: &Known, rates: &[u64], prices: &Pr
         milliseconds: per_unit.map(|time| time.map(|one| one.saturating_mul(times))),
         rows,
         price_millionths: None,
+        runs: own.len(),
         basis,
     };
     priced(estimate, bytes_of(own, units), prices)
@@ -377,6 +381,7 @@ mod tests {
             }),
             rows: None,
             price_millionths: None,
+            runs: 0,
             basis: String::new(),
         };
         let prices = Prices {

@@ -9,6 +9,7 @@ use crate::engine::EngineError;
 use crate::plan::Work;
 use crate::plan::units_in;
 use crate::scheduler::BoundTo;
+use crate::scheduler::Control;
 use crate::scheduler::Filling;
 use crate::scheduler::Progress;
 use crate::scheduler::Stopped;
@@ -93,24 +94,40 @@ async fn with_retries(
     filling: &Filling<'_>,
     batch: &Batch<'_>,
 ) -> anyhow::Result<(Written, Duration)> {
+    let retrying = |message: String, delay| {
+        (filling.report)(Progress::Retrying {
+            name: batch.model.name.clone(),
+            message,
+            delay,
+        });
+    };
+    let write = async || {
+        let started = Instant::now();
+        let written = materialize::write(batch).await?;
+        Ok((written, started.elapsed()))
+    };
+    retry(filling.control, write, retrying).await
+}
+
+/// Does `work`, again after an error that may pass, as often as the configuration says.
+async fn retry<T>(
+    control: &Control,
+    work: impl AsyncFn() -> anyhow::Result<T>,
+    retrying: impl Fn(String, Duration),
+) -> anyhow::Result<T> {
     let mut tried = 0;
     loop {
-        let started = Instant::now();
-        let error = match materialize::write(batch).await {
-            Ok(written) => return Ok((written, started.elapsed())),
+        let error = match work().await {
+            Ok(done) => return Ok(done),
             Err(error) => error,
         };
         tried += 1;
-        let delay = filling.control.retries.delay_after(tried);
-        let Some(delay) = delay.filter(|_| may_pass(&error) && !filling.control.stop.is_asked())
-        else {
+        let delay = control.retries.delay_after(tried);
+        let again = may_pass(&error) && !control.stop.is_asked();
+        let Some(delay) = delay.filter(|_| again) else {
             return Err(error);
         };
-        (filling.report)(Progress::Retrying {
-            name: batch.model.name.clone(),
-            message: format!("{error:#}"),
-            delay,
-        });
+        retrying(format!("{error:#}"), delay);
         tokio::time::sleep(delay).await;
     }
 }
@@ -137,4 +154,58 @@ async fn still_same_environment(filling: &Filling<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     Err(EnvironmentChanged.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::scheduler::Retries;
+    use crate::state::Holder;
+
+    fn control(most: u32) -> Control {
+        let holder = Holder {
+            id: "h".to_owned(),
+            label: "ada's run".to_owned(),
+        };
+        let mut control = Control::new(holder, Arc::new(|| DateTime::UNIX_EPOCH));
+        control.retries = Retries {
+            most,
+            delay: Duration::ZERO,
+        };
+        control
+    }
+
+    fn conflict() -> EngineError {
+        EngineError::Conflict {
+            sql: "INSERT".to_owned(),
+            message: "somebody else".to_owned(),
+        }
+    }
+
+    /// How often it was tried, with at most three tries more, when the first `failures` tries fail with `error`.
+    async fn tries(failures: u32, error: &EngineError) -> (u32, bool) {
+        let tried = AtomicU32::new(0);
+        let work = async || {
+            if tried.fetch_add(1, Ordering::Relaxed) < failures {
+                return Err(anyhow::Error::from(error.clone()).context("filling"));
+            }
+            Ok(())
+        };
+        let done = retry(&control(3), work, |_, _| {}).await;
+        (tried.load(Ordering::Relaxed), done.is_ok())
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_nothing_else() {
+        assert_eq!(tries(2, &conflict()).await, (3, true));
+        assert_eq!(tries(9, &conflict()).await, (4, false));
+        let wrong = EngineError::Answer("nonsense".to_owned());
+        assert_eq!(tries(9, &wrong).await, (1, false));
+    }
 }

@@ -53,6 +53,7 @@ pub(super) async fn begin(
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,
+        held: None,
     };
     let source = (work.name.clone(), base.version.clone());
     // Somebody may fill or restate the other table meanwhile; then it is not known which of its rows were copied.

@@ -218,8 +218,14 @@ async fn fill_table(
     let mut running = FuturesUnordered::new();
     let mut failed = None;
     loop {
+        // The first one makes the table, which two cannot do at once.
+        let most = if outcome.batches.is_empty() {
+            1
+        } else {
+            batches_at_once(filling, model)
+        };
         // What runs is never dropped half way for the failure of another batch.
-        while failed.is_none() && running.len() < batches_at_once(filling, model) {
+        while failed.is_none() && running.len() < most {
             let Some(range) = batches.next() else {
                 break;
             };
@@ -232,6 +238,7 @@ async fn fill_table(
                 range,
                 first,
                 marker,
+                held: Some((filling.state, lease)),
             };
             running.push(batch::run(filling, work, batch));
         }
@@ -324,6 +331,7 @@ async fn make(filling: &Filling<'_>, work: &Work, model: &Model) -> anyhow::Resu
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,
+        held: None,
     })
     .await
 }

@@ -5,14 +5,15 @@ use serde_json::Value;
 use crate::workspace::CONFIG;
 use crate::workspace::Workspace;
 
-const DAYS: &str = "generate_series(DATE '2024-01-01', DATE '2024-01-31', INTERVAL 1 DAY) AS t(d)";
+const DAYS: &str =
+    "generate_series(DATE '2024-01-01', DATE '2024-01-31', INTERVAL '1 day') AS t(d)";
 
 fn run(workspace: &Workspace, now: &str) -> crate::workspace::Ended {
     workspace.run(&["run", "--execution-time", now])
 }
 
 #[test]
-fn a_bad_day_that_a_blocking_audit_finds_is_never_visible() {
+pub(crate) fn a_bad_day_that_a_blocking_audit_finds_is_never_visible() {
     let source = format!(
         "MODEL (name db.src, kind INCREMENTAL_BY_TIME_RANGE (time_column day));
          SELECT d::DATE AS day, CASE WHEN d::DATE = DATE '2024-01-06' THEN NULL ELSE 1 END AS v FROM {DAYS}

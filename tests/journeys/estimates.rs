@@ -81,7 +81,13 @@ fn a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_reads() {
         "models/after.sql",
         "MODEL (name db.after, kind FULL);\nSELECT w FROM db.new\n",
     );
-    let plan = workspace.plan("prod", NOW);
+    let looked_at = workspace.plan("prod", NOW);
+    assert_eq!(
+        estimate(&looked_at, "db.new")["rows"],
+        Value::Null,
+        "who only looks keeps nobody out of the file"
+    );
+    let plan = workspace.apply("prod", NOW);
     let new = estimate(&plan, "db.new");
     assert_eq!(new["rows"], 192, "DuckDB knows the rows of the table");
     assert_eq!(

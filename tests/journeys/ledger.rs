@@ -129,7 +129,7 @@ fn the_janitor_says_why_each_object_stays_or_goes_and_then_does_so() {
 }
 
 #[test]
-fn a_janitor_for_one_environment_touches_no_other() {
+pub(crate) fn a_janitor_for_one_environment_touches_no_other() {
     let workspace = project();
     workspace.apply("prod", NOW);
     workspace.edit("models/a.sql", "1 AS x", "2 AS x");

@@ -56,5 +56,7 @@ mod scenario_p1;
 mod scenario_p3;
 mod table_diff;
 mod time_walk;
+#[cfg(unix)]
+mod together;
 mod whole_path;
 mod workspace;

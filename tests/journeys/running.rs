@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 fn daily(name: &str, select: &str) -> String {
     format!(
         "MODEL (name {name}, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1), audits (not_null(columns := (day))));\n\
-         SELECT d::DATE AS day, {select} FROM generate_series(DATE '2024-01-01', DATE '2024-01-31', INTERVAL 1 DAY) AS t(d)\n\
+         SELECT d::DATE AS day, {select} FROM generate_series(DATE '2024-01-01', DATE '2024-01-31', INTERVAL '1 day') AS t(d)\n\
          WHERE d BETWEEN @start_ds AND @end_ds\n"
     )
 }
@@ -31,7 +31,7 @@ fn run(workspace: &Workspace, now: &str, more: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_run_tells_what_it_did_model_by_model() {
+pub(crate) fn a_run_tells_what_it_did_model_by_model() {
     let workspace = Workspace::new(&[
         ("models/daily.sql", &daily("db.daily", "1 AS v")),
         ("models/total.sql", FULL),
@@ -81,7 +81,7 @@ fn a_run_with_nothing_due_says_when_the_next_interval_is() {
 }
 
 #[test]
-fn a_failed_model_stops_its_readers_and_nobody_else() {
+pub(crate) fn a_failed_model_stops_its_readers_and_nobody_else() {
     let seed = "MODEL (name db.input, kind FULL, cron '@hourly');\nSELECT 1 AS v\n";
     let workspace = Workspace::new(&[
         ("models/input.sql", seed),
@@ -132,7 +132,7 @@ fn a_failed_model_stops_its_readers_and_nobody_else() {
 }
 
 #[test]
-fn a_run_of_some_models_fills_what_they_read_and_nothing_else() {
+pub(crate) fn a_run_of_some_models_fills_what_they_read_and_nothing_else() {
     let models = [
         ("models/daily.sql", daily("db.daily", "1 AS v")),
         ("models/total.sql", FULL.to_owned()),

@@ -20,6 +20,7 @@ use crate::engine::EngineObject;
 use crate::engine::ObjectKind;
 use crate::engine::Rows;
 use crate::engine::Transaction;
+use crate::engine::adapter::number_after;
 use crate::engine::statement::is_single;
 use crate::sql::Dialect;
 use crate::sql::TableName;
@@ -127,14 +128,6 @@ impl DuckDb {
     }
 }
 
-/// The estimate of the topmost operator that has one, in a plan as JSON.
-fn first_cardinality(plan: &str) -> Option<u64> {
-    let (_, rest) = plan.split_once("\"Estimated Cardinality\"")?;
-    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = digits.find(|c: char| !c.is_ascii_digit());
-    digits[..end.unwrap_or(digits.len())].parse().ok()
-}
-
 #[async_trait]
 impl EngineAdapter for DuckDb {
     fn dialect(&self) -> Dialect {
@@ -180,7 +173,7 @@ impl EngineAdapter for DuckDb {
             .await?;
         let plans = rows.strings("explain_value")?;
         let plan = plans.into_iter().flatten().next().unwrap_or_default();
-        Ok(first_cardinality(&plan))
+        Ok(number_after(&plan, "\"Estimated Cardinality\""))
     }
 
     async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError> {

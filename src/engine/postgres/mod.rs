@@ -23,6 +23,7 @@ use crate::engine::EngineObject;
 use crate::engine::ObjectKind;
 use crate::engine::Rows;
 use crate::engine::Transaction;
+use crate::engine::adapter::number_after;
 use crate::postgres::PostgresServer;
 use crate::sql::Dialect;
 use crate::sql::TableName;
@@ -147,6 +148,15 @@ impl EngineAdapter for Postgres {
             .run(|mut worker| Box::pin(async move { worker.columns(&name).await }))
             .await?;
         columns
+    }
+
+    async fn expected_rows(&self, query: &str) -> Result<Option<u64>, EngineError> {
+        let rows = self
+            .query(&format!("EXPLAIN (FORMAT JSON) {query}"))
+            .await?;
+        let plans = rows.strings("QUERY PLAN")?;
+        let plan = plans.into_iter().flatten().next().unwrap_or_default();
+        Ok(number_after(&plan, "\"Plan Rows\""))
     }
 
     async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError> {

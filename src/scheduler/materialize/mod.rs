@@ -38,6 +38,8 @@ use crate::snapshot::Interval;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
 use crate::sql::quote_string;
+use crate::state::Lease;
+use crate::state::StateStore;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -50,6 +52,8 @@ pub(super) struct Batch<'a> {
     pub(super) first: bool,
     /// Where the batch is marked as written, for models that depend on their past.
     pub(super) marker: Option<&'a TableName>,
+    /// The right to write the table, looked at again just before the commit.
+    pub(super) held: Option<(&'a StateStore, &'a Lease)>,
 }
 
 /// What writing a batch did.
@@ -130,6 +134,13 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     .await?;
     if let Some(marker) = batch.marker {
         mark(transaction, marker, batch.range).await?;
+    }
+    if let Some((state, lease)) = batch.held {
+        let ours = state.still_holds(lease).await;
+        anyhow::ensure!(
+            ours.context("looking whether the table is still ours")?,
+            "another process took over what this process was writing, because it had not been heard of for too long; the batch is taken back"
+        );
     }
     open.commit().await?;
     Ok(Written { rows, audited })
