@@ -150,7 +150,7 @@ const CASES: &[Case] = &[
     ("models/a.sql", "columns (id INT, v INT)", "columns (id BIGINT, v INT)", OTHER_ROWS, BELOW),
     ("models/i.sql", "time_column (ds, '%Y-%m-%d')", "time_column (ds, '%Y%m%d')", OTHER_ROWS, BELOW),
     ("models/i.sql", "lookback 1", "lookback 2", OTHER_ROWS, BELOW),
-    ("models/i.sql", "kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y-%m-%d'), lookback 1, batch_size 5)", "kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id)", OTHER_ROWS, BELOW),
+    ("models/i.sql", "kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y-%m-%d'), lookback 1, batch_size 5)", "kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id)", "d m | Breaking, built", "pd pm | Indirect Breaking, built"),
     ("models/a.sql", "kind FULL", "kind VIEW (materialized true)", OTHER_ROWS, NOT_BELOW),
     ("models/k.sql", "unique_key id", "unique_key (id, v)", OTHER_ROWS, BELOW),
     ("models/k.sql", "unique_key id", "unique_key abs(id)", OTHER_ROWS, BELOW),

@@ -34,6 +34,7 @@ mod kills;
 mod kinds;
 mod kinds_crash;
 mod kinds_history;
+mod kinds_input;
 mod kinds_statements;
 #[cfg(target_os = "linux")]
 mod leases;
