@@ -23,6 +23,7 @@ use crate::ops::Planned;
 use crate::ops::Session;
 use crate::ops::SessionOptions;
 use crate::ops::ahead;
+use crate::ops::brought::brought_statements;
 use crate::ops::compare::compare_with_prod;
 use crate::ops::read_files;
 use crate::plan::Draft;
@@ -221,7 +222,7 @@ impl Job<'_> {
             "a pull request's environment cannot be `prod`"
         );
         let request = self.plan_request(name.clone(), &session);
-        let planned = ops::plan(
+        let mut planned = ops::plan(
             session.models(),
             session.candidates().clone(),
             session.state(),
@@ -229,6 +230,8 @@ impl Job<'_> {
             session.warnings().to_vec(),
         )
         .await?;
+        let brought = brought_statements(&planned.plan.draft);
+        planned.summary.diagnostics.extend(brought);
         if let Some(answer) = refused(&planned) {
             return Ok(answer);
         }

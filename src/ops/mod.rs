@@ -2,6 +2,7 @@
 
 mod ahead;
 mod apply;
+mod brought;
 mod compare;
 mod connections;
 mod destroy;

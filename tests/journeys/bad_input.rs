@@ -152,7 +152,7 @@ fn a_state_from_a_newer_version() {
 
     refused(
         &workspace,
-        &["state.db", "has version 3", "Install the release"],
+        &["state.db", "has version 5", "Install the release"],
     );
 }
 

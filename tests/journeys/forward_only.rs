@@ -582,7 +582,11 @@ fn a_pull_request_has_productions_table_before_it_is_merged() {
             "expected_project": prepared["project_digest"], "build": false,
         }),
     );
-    assert_eq!(promoted["built"], serde_json::json!([]), "{promoted:#}");
+    assert_eq!(
+        promoted["models_executed"],
+        serde_json::json!([]),
+        "{promoted:#}"
+    );
     assert_eq!(workspace.rows("FROM db.total"), [["15"]]);
     workspace.execute("INSERT INTO raw.t VALUES ('2024-01-06', 6)");
     workspace

@@ -131,11 +131,17 @@ fn a_model_of_a_pull_request_is_one_query_and_nothing_else() {
         "ATTACH '../data/state.db' AS state",
         "COPY db.a TO 'a.csv'",
         "SET GLOBAL enable_external_access = true",
+    ] {
+        Server::with(&model(sql)).refuses("no-query");
+    }
+    for sql in [
+        "SET GLOBAL enable_external_access = true; SELECT 1 AS x",
         "SELECT 1 AS x; DROP SCHEMA db CASCADE",
-        "SELECT 1 AS 🚂$b$; DROP SCHEMA db CASCADE; SELECT 1 AS 🚂$b$",
+        "SELECT 1 AS x; ON_VIRTUAL_UPDATE_BEGIN; DROP SCHEMA db CASCADE; ON_VIRTUAL_UPDATE_END;",
+        "SELECT 1 AS 🚂$b$; DROP SCHEMA db CASCADE; --🚂$b$",
         "SELECT $🚂$ ' $🚂$ AS x; DROP SCHEMA db CASCADE; --'",
     ] {
-        Server::with(&model(sql)).refuses("not-supported-yet");
+        Server::with(&model(sql)).refuses("statements-brought");
     }
     Server::with(&model("SELECT * FROM query('DROP SCHEMA db CASCADE')")).refuses("Parser Error");
 }
