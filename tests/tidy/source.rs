@@ -78,7 +78,7 @@ fn files(module: &str) -> Vec<(String, String)> {
 
 /// The text up to `mod tests`, which ends a file. A single helper behind `#[cfg(test)]` does not end it.
 fn without_unit_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod tests")
+    text.find("\n#[cfg(test)]\nmod tests {")
         .map_or(text, |end| &text[..end])
 }
 
