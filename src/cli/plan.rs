@@ -234,7 +234,7 @@ async fn estimate(
     let configured = &session.config().estimates;
     let prices = &Prices {
         per_second: configured.price_per_second,
-        per_gigabyte: configured.price_per_gigabyte,
+        per_gigabyte: None,
         currency: configured.currency.clone(),
     };
     let state = session.state();

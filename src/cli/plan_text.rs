@@ -179,6 +179,9 @@ fn total_text(estimate: &PlanEstimate) -> Option<String> {
         1 => ", and 1 model about which nothing is known".to_owned(),
         some => format!(", and {some} models about which nothing is known"),
     };
+    if time.high < 100 {
+        return Some(format!("Work of {}{price}{unknown}.", seconds(time.high)));
+    }
     Some(format!(
         "Work of about {} ({} to {}){price}{unknown}.",
         seconds(time.likely),

@@ -162,7 +162,16 @@ pub struct Model {
 impl Model {
     /// Whether a change of it leaves the rows that are there as they are.
     pub fn is_forward_only(&self) -> bool {
-        self.policy.forward_only == Some(true)
+        // Their rows cannot be computed again from what is read today.
+        let of_kind = || {
+            matches!(
+                self.kind,
+                ModelKind::IncrementalByPartition
+                    | ModelKind::IncrementalUnmanaged { .. }
+                    | ModelKind::ScdType2(_)
+            )
+        };
+        self.policy.forward_only.unwrap_or_else(of_kind)
     }
 
     /// Whether its rows are never filled again on request.

@@ -127,6 +127,7 @@ const META_BELOW: &str = "pm | Metadata, kept";
 const OWN_TABLE: &str = "d | Non-breaking, built";
 const NOT_BELOW: &str = "pd | Indirect Non-breaking, kept";
 const OTHER_ROWS: &str = "d | Breaking, built";
+const FORWARD: &str = "d | Forward-only, built";
 const BELOW: &str = "pd | Indirect Breaking, built";
 const NOTHING: &str = "| Unchanged, kept";
 
@@ -163,7 +164,7 @@ const CASES: &[Case] = &[
     ("models/k.sql", "physical_properties (a = 1)", "physical_properties (a = 2)", OWN_TABLE, NOT_BELOW),
     ("models/h.sql", "unique_key id", "unique_key (id, ds)", OTHER_ROWS, BELOW),
     ("models/h.sql", "columns [v]", "columns *", OTHER_ROWS, BELOW),
-    ("models/h.sql", "columns [v]", "columns [v], invalidate_hard_deletes true", OTHER_ROWS, BELOW),
+    ("models/h.sql", "columns [v]", "columns [v], invalidate_hard_deletes true", FORWARD, BELOW),
     ("models/h.sql", "columns [v]", "columns [v], execution_time_as_valid_from true", OTHER_ROWS, BELOW),
     ("models/h.sql", "columns [v]", "columns [v], updated_at_name ds", OTHER_ROWS, BELOW),
     ("models/h.sql", "columns [v]", "columns [v], valid_to_name until", OTHER_ROWS, BELOW),

@@ -131,26 +131,25 @@ pub(super) fn suffix_target(reader: &mut Reader<'_>, root: &Node) -> SuffixTarge
 pub struct EstimateConfig {
     /// `price_per_second` of a batch, in millionths of the currency.
     pub price_per_second: Option<u64>,
-    /// `price_per_gigabyte` that a batch processes, in millionths of the currency.
-    pub price_per_gigabyte: Option<u64>,
     /// `currency`: its name.
     pub currency: Option<String>,
 }
 
-const ESTIMATE_KEYS: [&str; 3] = ["price_per_second", "price_per_gigabyte", "currency"];
+const ESTIMATE_KEYS: [&str; 2] = ["price_per_second", "currency"];
+/// No engine that there is says how many bytes a statement reads.
+const NO_ESTIMATE_KEYS: [(&str, Unsupported); 1] = [("price_per_gigabyte", Unsupported::Harmless)];
 
 /// `estimates`.
 pub(super) fn estimates(reader: &mut Reader<'_>, root: &Node) -> EstimateConfig {
     const WHAT: &str = "estimates";
     let section = root
         .get(WHAT)
-        .and_then(|node| reader.section(node, WHAT, &ESTIMATE_KEYS, &[]));
+        .and_then(|node| reader.section(node, WHAT, &ESTIMATE_KEYS, &NO_ESTIMATE_KEYS));
     let Some(node) = section else {
         return EstimateConfig::default();
     };
     EstimateConfig {
         price_per_second: price(reader, node, WHAT, "price_per_second"),
-        price_per_gigabyte: price(reader, node, WHAT, "price_per_gigabyte"),
         currency: reader.text(node, WHAT, "currency"),
     }
 }
