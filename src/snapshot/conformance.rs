@@ -63,7 +63,7 @@ const DIFFERENCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "there is no restatement yet",
+        "what is restated is a plan's answer: the journey `what_is_not_filled_by_time_is_restated_whole` asks for it",
         &[
             "restatement/0004",
             "restatement/0008",
@@ -205,7 +205,7 @@ fn answer(record: &Value) -> Result<Value, String> {
             }
             Ok(json!({ "intervals": pairs(filled.as_slice()) }))
         }
-        "restatement" => Err("restatement is not supported".to_owned()),
+        "restatement" => Err("a plan answers this".to_owned()),
         other => panic!("unknown question `{other}`"),
     }
 }

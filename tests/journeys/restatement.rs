@@ -106,6 +106,48 @@ fn a_restated_day_is_filled_again_with_all_that_is_made_of_it() {
     assert_eq!(again.backfilled(), Vec::<String>::new());
 }
 
+/// The recorded cases `restatement/…` of the intervals.
+#[test]
+fn what_is_not_filled_by_time_is_restated_whole() {
+    let kinds = [
+        ("full", "FULL"),
+        ("keyed", "INCREMENTAL_BY_UNIQUE_KEY (unique_key ds)"),
+        ("parts", "INCREMENTAL_BY_PARTITION"),
+        ("added", "INCREMENTAL_UNMANAGED (disable_restatement false)"),
+        (
+            "history",
+            "SCD_TYPE_2_BY_TIME (unique_key x, updated_at_name ds, disable_restatement false)",
+        ),
+    ];
+    let workspace = Workspace::new(&[(
+        "external_models.yaml",
+        "- name: raw.t\n  columns:\n    ds: DATE\n    x: INT\n",
+    )]);
+    for (name, kind) in kinds {
+        let partitions = match name {
+            "parts" => ", partitioned_by ds",
+            _ => "",
+        };
+        let text = format!(
+            "MODEL (name db.{name}, kind {kind}{partitions});\nSELECT ds::TIMESTAMP AS ds, x FROM raw.t\n"
+        );
+        workspace.write(&format!("models/{name}.sql"), &text);
+    }
+    workspace
+        .execute("CREATE SCHEMA raw; CREATE TABLE raw.t AS SELECT DATE '2024-01-02' AS ds, 1 AS x");
+    workspace.apply("prod", NOW);
+
+    for (name, _) in kinds {
+        let model = format!("db.{name}");
+        let plan = with(
+            &workspace,
+            &["prod", "-r", &model, "-s", "2024-01-03", "-e", "2024-01-03"],
+        );
+        let whole = serde_json::json!([["2024-01-01T00:00:00Z", "2024-01-06T00:00:00Z"]]);
+        assert_eq!(ranges(&plan, &model), whole, "{name}");
+    }
+}
+
 #[test]
 fn without_a_range_all_of_it_is_filled_again_and_nothing_else() {
     let workspace = days();
