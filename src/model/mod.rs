@@ -167,7 +167,9 @@ impl Model {
             matches!(
                 self.kind,
                 ModelKind::IncrementalByPartition
-                    | ModelKind::IncrementalUnmanaged { .. }
+                    | ModelKind::IncrementalUnmanaged {
+                        insert_overwrite: true
+                    }
                     | ModelKind::ScdType2(_)
             )
         };

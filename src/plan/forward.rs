@@ -236,6 +236,13 @@ fn keeps_rows(base: &Snapshot, candidate: &Candidate) -> bool {
         return false;
     }
     match (&old.kind, &new.kind) {
+        // A batch that is written but not recorded would come along and be added again.
+        (
+            ModelKind::IncrementalUnmanaged {
+                insert_overwrite: false,
+            },
+            _,
+        ) => false,
         (
             ModelKind::IncrementalByTimeRange {
                 time_column: old, ..

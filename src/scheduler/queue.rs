@@ -185,6 +185,17 @@ async fn fill_model(
     result.and_then(|()| released.context("giving the table back"))
 }
 
+/// Whether somebody else has made the table since the work was found, and filled something of it: starting it again
+/// from the other one would take that back.
+async fn is_begun(filling: &Filling<'_>, work: &Work) -> anyhow::Result<bool> {
+    let key = (work.name.clone(), work.version.clone());
+    let now = filling.state.filled(std::slice::from_ref(&key)).await;
+    let now = now.context("reading what is filled")?;
+    let before = filling.filled.get(&key).cloned().unwrap_or_default();
+    let since = now.get(&key).map(|now| now.difference(&before));
+    Ok(since.is_some_and(|since| !since.is_empty()))
+}
+
 async fn fill_table(
     filling: &Filling<'_>,
     work: &Work,
@@ -192,7 +203,9 @@ async fn fill_table(
     outcome: &mut ModelOutcome,
 ) -> anyhow::Result<()> {
     let model = &filling.scope.snapshots[&work.name].model;
-    if let Some(base) = &work.base {
+    if let Some(base) = &work.base
+        && !is_begun(filling, work).await?
+    {
         let warnings = copy::begin(filling, work, base, lease).await?;
         outcome.warnings.extend(warnings);
     }
