@@ -241,6 +241,17 @@ impl ModelKind {
         }
     }
 
+    /// Whether the same batch a second time gives other rows.
+    pub fn adds_to_its_rows(&self) -> bool {
+        match self {
+            Self::IncrementalUnmanaged { insert_overwrite } => !insert_overwrite,
+            Self::IncrementalByUniqueKey(key) => {
+                key.when_matched.is_some() || key.merge_filter.is_some()
+            }
+            _ => false,
+        }
+    }
+
     /// The column that says when, where there is one.
     pub fn time_column(&self) -> Option<&TimeColumn> {
         match self {

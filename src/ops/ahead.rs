@@ -22,6 +22,7 @@ use crate::plan::Work;
 use crate::scheduler;
 use crate::scheduler::BoundTo;
 use crate::scheduler::Control;
+use crate::scheduler::CutShort;
 use crate::scheduler::Filling;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
@@ -95,8 +96,15 @@ pub(super) async fn build_ahead(
     };
     let outcome = scheduler::fill(&filling, &work).await;
     keeper.finish(state, control).await;
-    if outcome.cut_short.is_some() && outcome.failed.is_empty() {
-        return Err(ApplyError::Stopped { left: outcome.left });
+    match outcome.cut_short.filter(|_| outcome.failed.is_empty()) {
+        Some(CutShort::Stopped) => return Err(ApplyError::Stopped { left: outcome.left }),
+        Some(CutShort::EnvironmentChanged) => {
+            return Err(ApplyError::Conflict {
+                environment: plan.promoted.name.to_string(),
+                by: None,
+            });
+        }
+        None => {}
     }
     if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
         return Err(ApplyError::Failed {

@@ -235,14 +235,11 @@ fn keeps_rows(base: &Snapshot, candidate: &Candidate) -> bool {
     {
         return false;
     }
+    // A batch that is written but not recorded would come along with the copy, and be written again.
+    if old.kind.adds_to_its_rows() || new.kind.adds_to_its_rows() {
+        return false;
+    }
     match (&old.kind, &new.kind) {
-        // A batch that is written but not recorded would come along and be added again.
-        (
-            ModelKind::IncrementalUnmanaged {
-                insert_overwrite: false,
-            },
-            _,
-        ) => false,
         (
             ModelKind::IncrementalByTimeRange {
                 time_column: old, ..

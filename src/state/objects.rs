@@ -139,31 +139,6 @@ impl StateStore {
         .await?;
         Ok(users.iter().sum::<i64>() == 0)
     }
-
-    /// Records that these are gone. Names that were never recorded do no harm.
-    pub async fn mark_dropped(
-        &self,
-        tables: &[TableName],
-        now: DateTime<Utc>,
-    ) -> Result<(), StateError> {
-        let mut transaction = self.write().await?;
-        for tables in tables.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query("UPDATE siding_objects SET dropped_at = ");
-            query.push_bind(millis(now));
-            query.push(
-                " WHERE dropped_at IS NULL AND (table_catalog, table_schema, table_name) IN (",
-            );
-            query.push_values(tables, |row, table| {
-                row.push_bind(table.catalog.clone().unwrap_or_default())
-                    .push_bind(table.schema.clone().unwrap_or_default())
-                    .push_bind(table.name.clone());
-            });
-            query.push(")");
-            query.execute(&mut transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -245,7 +220,7 @@ mod tests {
             assert_eq!(store.objects_for(&keys).await.unwrap(), both);
 
             store
-                .mark_dropped(from_ref(&table.table), at(2))
+                .mark_gone(from_ref(&table.table), at(2))
                 .await
                 .unwrap();
             assert_eq!(store.objects_for(&keys).await.unwrap(), [view]);
@@ -268,7 +243,7 @@ mod tests {
             assert_eq!(store.orphaned_objects().await.unwrap(), []);
             store.delete_snapshots(&[owner.id]).await.unwrap();
             assert_eq!(store.orphaned_objects().await.unwrap(), from_ref(&table));
-            store.mark_dropped(&[table.table], at(1)).await.unwrap();
+            store.mark_gone(&[table.table], at(1)).await.unwrap();
             assert_eq!(store.orphaned_objects().await.unwrap(), []);
         })
         .await;

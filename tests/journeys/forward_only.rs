@@ -594,3 +594,48 @@ fn a_pull_request_has_productions_table_before_it_is_merged() {
         .fine();
     assert_eq!(workspace.rows("FROM db.total"), [["27"]]);
 }
+
+#[test]
+fn a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew() {
+    let workspace = Workspace::new(&[
+        (
+            "models/now.sql",
+            "MODEL (name db.now, kind VIEW);\nSELECT id, name, upd::TIMESTAMP AS upd FROM raw.people\n",
+        ),
+        (
+            "models/history.sql",
+            "MODEL (name db.history, kind SCD_TYPE_2_BY_TIME (unique_key id, updated_at_name upd));\n\
+             SELECT id, name, upd FROM db.now\n",
+        ),
+        (
+            "models/added.sql",
+            "MODEL (name db.added, kind INCREMENTAL_UNMANAGED (forward_only true));\n\
+             SELECT id, name FROM db.now\n",
+        ),
+    ]);
+    workspace.execute(
+        "CREATE SCHEMA raw; CREATE TABLE raw.people AS SELECT 1 AS id, 'Ann' AS name, DATE '2024-01-01' AS upd",
+    );
+    let first = workspace.apply("prod", "2024-01-03");
+    assert!(
+        first.0.to_string().contains("a batch must not run twice"),
+        "an option that cannot act is said: {}",
+        first.0
+    );
+    workspace.execute("UPDATE raw.people SET name = 'Anna', upd = DATE '2024-01-04'");
+
+    workspace.edit("models/now.sql", "id, name", "id, upper(name) AS name");
+    workspace.apply("prod", "2024-01-03");
+    workspace
+        .run(&["run", "--execution-time", "2024-01-06"])
+        .fine();
+
+    assert_eq!(
+        workspace.rows("SELECT name FROM db.history ORDER BY valid_from"),
+        [["Ann"], ["ANNA"]]
+    );
+    assert_eq!(
+        workspace.rows("SELECT DISTINCT name FROM db.added"),
+        [["ANNA"]]
+    );
+}
