@@ -61,7 +61,7 @@ fn edit_seconds(files: &FileTree, (before, order): Loaded, models: u32) -> f64 {
     let now = "2024-01-03T00:00:00Z".parse().expect("a time");
     let choices = Choices::default();
     let (first, _) = draft(
-        before,
+        &before,
         order,
         BTreeMap::new(),
         &BTreeMap::new(),
@@ -80,17 +80,20 @@ fn edit_seconds(files: &FileTree, (before, order): Loaded, models: u32) -> f64 {
         })
         .collect();
     let (after, order) = read(&edited);
-    let stored: BTreeMap<_, _> = first
-        .snapshots
-        .values()
-        .map(|snapshot| (snapshot.id.clone(), snapshot.clone()))
-        .collect();
     let mut seconds = Vec::new();
     for _ in 0..5 {
-        let (after, order) = (after.clone(), order.clone());
+        let order = order.clone();
         let previous = first.snapshots.clone();
         let started = Instant::now();
-        let (second, _) = draft(after, order, previous, &stored, prod.clone(), &choices, now);
+        let (second, _) = draft(
+            &after,
+            order,
+            previous,
+            &BTreeMap::new(),
+            prod.clone(),
+            &choices,
+            now,
+        );
         seconds.push(started.elapsed().as_secs_f64());
         let changed = second
             .changes

@@ -7,6 +7,7 @@
 
 mod analysis;
 mod generator;
+mod overhead;
 mod plan;
 mod switch;
 mod webhook;
@@ -19,6 +20,7 @@ fn main() {
     plan::measure(&folder.path().join("more"), 5 * models);
     analysis::measure(&folder.path().join("analysis"));
     switch::measure(&folder.path().join("switch"), models);
+    overhead::measure(&folder.path().join("overhead"));
     webhook::measure(&folder.path().join("webhook"));
 }
 

@@ -126,7 +126,7 @@ pub(super) async fn run(
     };
     let mut planned = ops::plan(
         session.models(),
-        session.candidates().clone(),
+        session.candidates(),
         session.state(),
         &request,
         session.warnings().to_vec(),

@@ -217,7 +217,9 @@ fn init_logging(verbose: u8) {
     let level = match verbose {
         0 => "warn,siding=info",
         1 => "info,siding=debug",
-        _ => "debug",
+        2 => "debug",
+        // Every statement that a warehouse gets.
+        _ => "debug,siding::engine=trace",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::cli::Usage;
 use crate::model::DateExpr;
 use crate::model::Moment;
+use crate::ops::CachePlace;
 use crate::ops::SessionOptions;
 
 /// Options that stand before or after any command.
@@ -34,6 +35,9 @@ pub(super) struct Settings {
     /// When to use colours; `NO_COLOR` turns them off too
     #[arg(long, global = true, value_enum, default_value_t = Colors::Auto, value_name = "WHEN")]
     pub(super) color: Colors,
+    /// Read every file again instead of using what was remembered of it
+    #[arg(long, global = true)]
+    pub(super) no_cache: bool,
     /// Log more to standard error; repeat for still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
@@ -70,9 +74,27 @@ impl Settings {
             gateway: self.gateway.clone(),
             environment: environment_variables(),
             user: user(),
+            cache: if self.no_cache { None } else { cache_place() },
             ..SessionOptions::in_folder(&self.project)
         }
     }
+}
+
+/// The user's own folder for caches, as the XDG directories say; `None` where there is none.
+fn cache_place() -> Option<CachePlace> {
+    let variables = environment_variables();
+    let folder = |name: &str| {
+        let folder = PathBuf::from(variables.get(name)?);
+        folder.is_absolute().then_some(folder)
+    };
+    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    // A program that was built anew may read files in another way.
+    let program = std::env::current_exe().ok()?.metadata().ok()?;
+    let (size, built) = (program.len(), program.modified().ok()?);
+    Some(CachePlace {
+        folder: caches.join("siding"),
+        program: format!("{} {size} {built:?}", env!("CARGO_PKG_VERSION")),
+    })
 }
 
 /// The variables of this process; those that are not text are left out.

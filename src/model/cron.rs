@@ -25,6 +25,8 @@ pub struct Cron {
     text: String,
     pattern: Arc<croner::Cron>,
     zone: Tz,
+    /// Whether it fires at midnight of every day in UTC, as most do: that is found without looking for it.
+    is_every_midnight: bool,
 }
 
 /// Why a text is not a usable schedule.
@@ -113,6 +115,7 @@ impl Cron {
             text: text.to_owned(),
             pattern: Arc::new(parse_fields(text, &fields)?),
             zone: Tz::UTC,
+            is_every_midnight: fields == ["0", "0", "*", "*", "*"],
         };
         if cron.fires_every_day() || cron.firing_from(sample_start()).is_some() {
             Ok(cron)
@@ -127,11 +130,18 @@ impl Cron {
     /// intervals, which stay in UTC.
     #[must_use]
     pub fn in_zone(self, zone: Tz) -> Self {
-        Self { zone, ..self }
+        Self {
+            zone,
+            is_every_midnight: self.is_every_midnight && zone == Tz::UTC,
+            ..self
+        }
     }
 
     /// The last firing at or before `time`.
     pub fn floor(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+        if self.is_every_midnight {
+            return IntervalUnit::Day.floor(time);
+        }
         self.previous(time.trunc_subsecs(0), true)
     }
 

@@ -1,7 +1,9 @@
 //! Which model reads which.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::BinaryHeap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,45 +34,76 @@ fn parents_of(
 
 /// The names in layers, where each comes with those of its parents.
 pub fn layers_of(parents: &BTreeMap<&ModelName, &BTreeSet<ModelName>>) -> Vec<Vec<ModelName>> {
-    let mut depth: HashMap<&ModelName, usize> = HashMap::new();
+    let graph = Graph::new(parents);
+    let mut depth: Vec<Option<usize>> = vec![None; graph.names.len()];
     let mut layers: Vec<Vec<ModelName>> = Vec::new();
-    for name in ordered(parents) {
-        let above = parents[name].iter().filter_map(|parent| depth.get(parent));
+    for node in graph.order() {
+        let above = graph.parents[node]
+            .iter()
+            .filter_map(|parent| depth[*parent]);
         let own = above.max().map_or(0, |deepest| deepest + 1);
         if layers.len() == own {
             layers.push(Vec::new());
         }
-        layers[own].push(name.clone());
-        depth.insert(name, own);
+        layers[own].push(graph.names[node].clone());
+        depth[node] = Some(own);
     }
     layers
 }
 
 fn ordered<'a>(parents: &BTreeMap<&'a ModelName, &BTreeSet<ModelName>>) -> Vec<&'a ModelName> {
-    let mut waiting: HashMap<&ModelName, usize> = HashMap::new();
-    let mut readers: HashMap<&ModelName, Vec<&'a ModelName>> = HashMap::new();
-    let mut ready = BTreeSet::new();
-    for (name, above) in parents {
-        let mut count = 0;
-        for parent in above.iter().filter(|parent| parents.contains_key(parent)) {
-            readers.entry(parent).or_default().push(name);
-            count += 1;
+    let graph = Graph::new(parents);
+    let order = graph.order().into_iter();
+    order.map(|node| graph.names[node]).collect()
+}
+
+/// Names as numbers, in order: comparing those takes no time.
+struct Graph<'a> {
+    names: Vec<&'a ModelName>,
+    parents: Vec<Vec<usize>>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(parents: &BTreeMap<&'a ModelName, &BTreeSet<ModelName>>) -> Self {
+        let names: Vec<&ModelName> = parents.keys().copied().collect();
+        let nodes = names.iter().enumerate();
+        let nodes: HashMap<&ModelName, usize> = nodes.map(|(node, name)| (*name, node)).collect();
+        let known = |above: &&BTreeSet<ModelName>| -> Vec<usize> {
+            let above = above.iter();
+            above
+                .filter_map(|parent| nodes.get(parent).copied())
+                .collect()
+        };
+        Self {
+            parents: parents.values().map(known).collect(),
+            names,
         }
-        if count == 0 {
-            ready.insert(*name);
-        }
-        waiting.insert(name, count);
     }
-    let mut order = Vec::with_capacity(parents.len());
-    while let Some(name) = ready.pop_first() {
-        order.push(name);
-        for reader in readers.get(name).into_iter().flatten() {
-            let count = waiting.get_mut(reader).expect("every reader is a model");
-            *count -= 1;
-            if *count == 0 {
-                ready.insert(reader);
+
+    /// Each node after its parents; ties in order of number. Nodes on a cycle are left out.
+    fn order(&self) -> Vec<usize> {
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.names.len()];
+        let mut waiting: Vec<usize> = Vec::with_capacity(self.names.len());
+        let mut ready = BinaryHeap::new();
+        for (node, above) in self.parents.iter().enumerate() {
+            for parent in above {
+                readers[*parent].push(node);
+            }
+            waiting.push(above.len());
+            if above.is_empty() {
+                ready.push(Reverse(node));
             }
         }
+        let mut order = Vec::with_capacity(self.names.len());
+        while let Some(Reverse(node)) = ready.pop() {
+            order.push(node);
+            for reader in &readers[node] {
+                waiting[*reader] -= 1;
+                if waiting[*reader] == 0 {
+                    ready.push(Reverse(*reader));
+                }
+            }
+        }
+        order
     }
-    order
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de::Visitor;
 
 use crate::sql::TableName;
 
@@ -14,12 +16,14 @@ use crate::sql::TableName;
 /// when the catalog is not the default one. A name of one part is in schema `default`.
 ///
 /// Cheap to clone: a plan holds each name a few dozen times.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct ModelName(Arc<Parts>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Parts {
+    /// Stands first, so that most comparisons are of two numbers.
+    beginning: u128,
     catalog: Option<String>,
     schema: Option<String>,
     table: String,
@@ -34,6 +38,7 @@ impl ModelName {
     /// Builds a name from parts that are normalised already.
     pub fn new(catalog: Option<String>, schema: Option<String>, table: String) -> Self {
         Self(Arc::new(Parts {
+            beginning: beginning([catalog.as_deref(), schema.as_deref(), Some(&table)]),
             catalog,
             schema,
             table,
@@ -63,6 +68,23 @@ impl ModelName {
             name: self.0.table.clone(),
         }
     }
+}
+
+/// The first bytes of a name as a number. Of two names it is the smaller one's that is smaller, unless both begin alike:
+/// a part that is missing comes before any other, and the end of a part before anything that goes on.
+fn beginning(parts: [Option<&str>; 3]) -> u128 {
+    let bytes = parts.into_iter().flat_map(|part| {
+        let mark = u8::from(part.is_some());
+        // No byte of UTF-8 is 255, and only the end of a part is 0.
+        let text = part.unwrap_or_default().bytes().map(|byte| byte + 1);
+        let end = part.is_some().then_some(0);
+        std::iter::once(mark).chain(text).chain(end)
+    });
+    let mut beginning = [0; 16];
+    for (place, byte) in beginning.iter_mut().zip(bytes) {
+        *place = byte;
+    }
+    u128::from_be_bytes(beginning)
 }
 
 impl Ord for ModelName {
@@ -124,6 +146,9 @@ impl FromStr for ModelName {
     /// Reads what `Display` writes; does not change case.
     fn from_str(text: &str) -> Result<Self, InvalidModelName> {
         let invalid = || InvalidModelName(text.to_owned());
+        if let Some(name) = plain(text) {
+            return Ok(name);
+        }
         let mut parts = Vec::new();
         let mut rest = text.trim();
         loop {
@@ -167,11 +192,35 @@ impl FromStr for ModelName {
     }
 }
 
-impl TryFrom<String> for ModelName {
-    type Error = InvalidModelName;
+/// The name that `text` is when it is written without quotes and blanks, as nearly all are.
+fn plain(text: &str) -> Option<ModelName> {
+    if text.contains(|c: char| c == '"' || c.is_whitespace()) {
+        return None;
+    }
+    let mut parts = text.rsplit('.');
+    let table = parts.next()?;
+    let (schema, catalog) = (parts.next(), parts.next());
+    let rest = [Some(table), schema, catalog, parts.next()];
+    let is_name = rest[3].is_none() && rest.into_iter().flatten().all(|part| !part.is_empty());
+    let owned = |part: Option<&str>| part.map(str::to_owned);
+    is_name.then(|| ModelName::new(owned(catalog), owned(schema), table.to_owned()))
+}
 
-    fn try_from(text: String) -> Result<Self, InvalidModelName> {
-        text.parse()
+impl<'de> Deserialize<'de> for ModelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = ModelName;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a model")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ModelName, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -192,6 +241,21 @@ mod tests {
             let trim = |text: String| text.trim().to_owned();
             let name = ModelName::new(catalog.map(trim), Some(trim(schema)), trim(table));
             proptest::prop_assert_eq!(name.to_string().parse::<ModelName>(), Ok(name));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn names_are_in_order_of_their_parts(
+            one in proptest::array::uniform3(proptest::option::of("[ab\0]{0,3}")),
+            other in proptest::array::uniform3(proptest::option::of("[ab\0]{0,3}")),
+        ) {
+            let parts = |[catalog, schema, table]: [Option<String>; 3]| (catalog, schema, table.unwrap_or_default());
+            let (one, other) = (parts(one), parts(other));
+            let name = |parts: &(Option<String>, Option<String>, String)| {
+                ModelName::new(parts.0.clone(), parts.1.clone(), parts.2.clone())
+            };
+            proptest::prop_assert_eq!(name(&one).cmp(&name(&other)), one.cmp(&other));
         }
     }
 

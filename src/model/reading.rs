@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -14,7 +17,7 @@ use crate::sql::SchemaOf;
 use crate::sql::parse_type;
 
 /// What a model gives, as far as its definition and those of its parents tell.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// What its query means; `None` for seeds and external models.
     pub meaning: Option<Arc<Meaning>>,

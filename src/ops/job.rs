@@ -224,7 +224,7 @@ impl Job<'_> {
         let request = self.plan_request(name.clone(), &session);
         let mut planned = ops::plan(
             session.models(),
-            session.candidates().clone(),
+            session.candidates(),
             session.state(),
             &request,
             session.warnings().to_vec(),
@@ -287,7 +287,7 @@ impl Job<'_> {
         };
         ops::plan(
             session.models(),
-            session.candidates().clone(),
+            session.candidates(),
             session.state(),
             &request,
             Vec::new(),
@@ -306,7 +306,7 @@ impl Job<'_> {
         let request = self.plan_request(EnvironmentName::prod(), &session);
         let planned = ops::plan(
             session.models(),
-            session.candidates().clone(),
+            session.candidates(),
             session.state(),
             &request,
             session.warnings().to_vec(),

@@ -3,6 +3,7 @@
 mod ahead;
 mod apply;
 mod brought;
+mod cache;
 mod compare;
 mod connections;
 mod destroy;
@@ -34,6 +35,7 @@ mod table_diff;
 pub use apply::Applied;
 pub use apply::ApplyError;
 pub use apply::apply;
+pub use cache::CachePlace;
 pub use destroy::Destroyed;
 pub use destroy::destroy;
 pub use destroy::doomed;

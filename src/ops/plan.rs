@@ -108,7 +108,7 @@ pub struct Planned {
 /// [`PlanError`] when the request contradicts itself; other errors when the state cannot be read.
 pub async fn plan(
     models: &BTreeMap<ModelName, std::sync::Arc<Model>>,
-    candidates: BTreeMap<ModelName, Candidate>,
+    candidates: &BTreeMap<ModelName, Candidate>,
     state: &StateStore,
     request: &PlanRequest,
     mut diagnostics: Vec<Diagnostic>,
@@ -146,6 +146,7 @@ pub async fn plan(
     let at_hand = |id: &SnapshotId| {
         let candidate = candidates.get(&id.name).filter(|known| known.id == *id)?;
         Some(Definition {
+            fingerprint: candidate.fingerprint.clone(),
             model: std::sync::Arc::clone(&candidate.model),
             parents: candidate.parents.clone(),
             columns: candidate.columns(),
@@ -153,10 +154,11 @@ pub async fn plan(
     };
     let previous = snapshots_knowing(state, compared, &at_hand).await?;
     let mixed = select::taken(models, &previous, &request.extra.select)?;
-    let (models, candidates) = match &mixed {
-        Some(mixed) => (mixed, crate::snapshot::candidates(mixed, &Readings::new())),
-        None => (models, candidates),
-    };
+    let of_mixed = mixed
+        .as_ref()
+        .map(|mixed| crate::snapshot::candidates(mixed, &Readings::new()));
+    let models = mixed.as_ref().unwrap_or(models);
+    let candidates = of_mixed.as_ref().unwrap_or(candidates);
     let prod_snapshots = if compared_with.is_prod() {
         None
     } else {
@@ -166,7 +168,7 @@ pub async fn plan(
         request.extra.forward_only || models.values().any(|model| model.is_forward_only());
     let stored = stored(
         state,
-        &candidates,
+        candidates,
         &previous,
         prod_snapshots.as_ref(),
         may_mix,
@@ -222,7 +224,7 @@ async fn source(
     Ok(source)
 }
 
-/// What the state knows of the candidates, and of what is compared.
+/// What the state knows of the candidates besides what is compared.
 async fn stored(
     state: &StateStore,
     candidates: &BTreeMap<ModelName, Candidate>,
@@ -248,8 +250,8 @@ async fn stored(
     } else {
         state.snapshots(&others).await?
     };
-    let all = stored.into_iter().chain(sides.cloned());
-    Ok(all
+    Ok(stored
+        .into_iter()
         .map(|snapshot| (snapshot.id.clone(), snapshot))
         .collect())
 }

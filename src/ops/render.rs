@@ -51,7 +51,10 @@ pub fn render(
         let snapshot = Snapshot {
             version: Version(candidate.fingerprint.data.chars().take(16).collect()),
             columns: candidate.columns(),
-            surface: Surface::unknown(&name.to_string(), &candidate.id.identifier),
+            surface: std::sync::Arc::new(Surface::unknown(
+                &name.to_string(),
+                &candidate.id.identifier,
+            )),
             choice: None,
             forward_only: None,
             id: candidate.id,

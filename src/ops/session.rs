@@ -16,6 +16,8 @@ use crate::environment::Naming;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
+use crate::ops::cache::Cache;
+use crate::ops::cache::CachePlace;
 use crate::ops::connections;
 use crate::ops::kind_problems::missing_columns;
 use crate::ops::problems::unresolved_names;
@@ -30,9 +32,10 @@ use crate::project::LoadOptions;
 use crate::project::SuffixTarget;
 use crate::project::load;
 use crate::project::load_config;
+use crate::project::load_with;
 use crate::snapshot::Candidate;
 use crate::snapshot::ChangeCategory;
-use crate::snapshot::candidates;
+use crate::snapshot::candidates_knowing;
 use crate::state::StateStore;
 
 /// Where a project is and what it may see.
@@ -52,6 +55,8 @@ pub struct SessionOptions {
     pub user: String,
     /// Whether SQL may touch no file outside the project's folder: for code that nobody has reviewed.
     pub sandboxed: bool,
+    /// Where what loading finds out is remembered; `None` means nowhere.
+    pub cache: Option<CachePlace>,
 }
 
 impl SessionOptions {
@@ -65,6 +70,7 @@ impl SessionOptions {
             environment: BTreeMap::new(),
             user: String::new(),
             sandboxed: false,
+            cache: None,
         }
     }
 }
@@ -266,11 +272,25 @@ pub struct CheckedProject {
 /// [`OpenError`] when the project has mistakes; other errors when the files cannot be read.
 pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> {
     let files = project_files(options)?;
-    let (project, mut diagnostics) = load(&files, &load_options(options));
+    let cache = options
+        .cache
+        .as_ref()
+        .map(|place| Cache::open(place, &options.project, &options.config));
+    let (project, mut diagnostics) = match &cache {
+        Some(cache) => load_with(&files, &load_options(options), cache),
+        None => load(&files, &load_options(options)),
+    };
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(OpenError { diagnostics, files }.into());
     }
-    let candidates = candidates(&project.models, &project.readings);
+    let identities = cache.as_ref().map(|cache| cache.identities(&project));
+    let identities = identities.unwrap_or_default();
+    let candidates = candidates_knowing(&project.models, &project.readings, &|name| {
+        identities.get(name)
+    });
+    if let Some(cache) = cache {
+        cache.store(&files, &project, &diagnostics, &candidates);
+    }
     diagnostics.extend(unresolved_names(&candidates, &files));
     diagnostics.extend(missing_columns(&candidates, &files));
     if diagnostics.iter().any(Diagnostic::is_error) {

@@ -48,7 +48,7 @@ pub(super) struct Sides<'a> {
 pub(super) fn change(candidate: &Candidate, surface: &Surface, sides: &Sides<'_>) -> Change {
     match sides.old.get(&candidate.id.name) {
         None => added(candidate, surface),
-        Some(previous) if previous.id == candidate.id && previous.surface == *surface => {
+        Some(previous) if previous.id == candidate.id && *previous.surface == *surface => {
             unchanged()
         }
         Some(previous) => modified(previous, candidate, surface, sides),

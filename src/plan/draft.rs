@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -26,6 +27,7 @@ use crate::snapshot::ChangeCategory;
 use crate::snapshot::Choice;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::Surface;
 use crate::snapshot::SurfaceChange;
 use crate::snapshot::Version;
 use crate::sql::Digest;
@@ -49,10 +51,10 @@ pub struct Draft {
 
 /// The draft of a plan, and what the user should fix.
 ///
-/// `previous` is what the compared environment has; `stored` are the candidates that the state knows already:
-/// they keep what was decided about them, and the version that they have, and with it their tables.
+/// `previous` is what the compared environment has; `stored` are the other candidates that the state knows already:
+/// those keep what was decided about them, and the version that they have, and with it their tables.
 pub fn draft(
-    candidates: BTreeMap<ModelName, Candidate>,
+    candidates: &BTreeMap<ModelName, Candidate>,
     order: Vec<ModelName>,
     previous: BTreeMap<ModelName, Snapshot>,
     stored: &BTreeMap<SnapshotId, Snapshot>,
@@ -78,7 +80,7 @@ pub struct Compared {
 
 /// As [`draft`], where changes may be forward-only.
 pub fn draft_forward(
-    mut candidates: BTreeMap<ModelName, Candidate>,
+    candidates: &BTreeMap<ModelName, Candidate>,
     order: Vec<ModelName>,
     compared: Compared,
     stored: &BTreeMap<SnapshotId, Snapshot>,
@@ -92,14 +94,14 @@ pub fn draft_forward(
     } = compared;
     let forward = Forward::new(wishes, &previous, stored);
     let mut cone: BTreeSet<ModelName> = BTreeSet::new();
-    let mut diagnostics = broken_references(&previous, &candidates);
+    let mut diagnostics = broken_references(&previous, candidates);
     let mut changes: BTreeMap<ModelName, Change> = BTreeMap::new();
     let mut snapshots: BTreeMap<ModelName, Snapshot> = BTreeMap::new();
     let mut new = BTreeSet::new();
     let mut types = TypesBefore::default();
     for name in &order {
         // Models on a cycle have none; loading has reported them.
-        let Some(mut candidate) = candidates.remove(name) else {
+        let Some(mut candidate) = candidates.get(name).cloned() else {
             continue;
         };
         forward::settle(&mut candidate, &snapshots);
@@ -113,15 +115,17 @@ pub fn draft_forward(
             candidate.id.identifier = forward_only.identifier(&candidate.id.identifier);
             debug_assert_eq!(base.id, forward_only.base, "the base is the base");
         }
-        let known = stored.get(&candidate.id);
+        let known = forward.stored(&candidate.id);
         let mut surface = match (known, &kept) {
-            (Some(known), _) => known.surface.clone(),
+            (Some(known), _) => Arc::clone(&known.surface),
             (None, Kept::On(base, forward_only)) => {
                 let since = format!("{now} {:?}", forward_only.effective_from);
                 let pure = candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface));
-                pure.on_top_of(&base.surface, &since)
+                Arc::new(pure.on_top_of(&base.surface, &since))
             }
-            (None, _) => candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)),
+            (None, _) => {
+                Arc::new(candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)))
+            }
         };
         let sides = Sides {
             old: &previous,
@@ -146,8 +150,10 @@ pub fn draft_forward(
         let table = surface.table;
         if let Some(choice) = &chosen {
             surface = match (choice.category, before) {
-                (ChangeCategory::NonBreaking, Some(before)) => surface.shown_as(&before.surface),
-                (ChangeCategory::Breaking, _) => surface.shown_as_new(),
+                (ChangeCategory::NonBreaking, Some(before)) => {
+                    Arc::new(Surface::clone(&surface).shown_as(&before.surface))
+                }
+                (ChangeCategory::Breaking, _) => Arc::new(Surface::clone(&surface).shown_as_new()),
                 _ => surface,
             };
             if let Some(before) = before {

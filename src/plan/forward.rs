@@ -67,7 +67,9 @@ impl<'a> Forward<'a> {
         stored: &'a BTreeMap<SnapshotId, Snapshot>,
     ) -> Self {
         let mut decided: BTreeMap<&ModelName, Vec<&Snapshot>> = BTreeMap::new();
-        for snapshot in stored.values() {
+        let prod = wishes.prod.as_ref().unwrap_or(previous);
+        let all = stored.values().chain(previous.values());
+        for snapshot in all.chain(prod.values()) {
             if snapshot.forward_only.is_some() {
                 decided.entry(&snapshot.id.name).or_default().push(snapshot);
             }
@@ -75,10 +77,18 @@ impl<'a> Forward<'a> {
         Self {
             wishes,
             previous,
-            prod: wishes.prod.as_ref().unwrap_or(previous),
+            prod,
             stored,
             decided,
         }
+    }
+
+    /// The snapshot with this id, if the state has it.
+    pub(super) fn stored(&self, id: &SnapshotId) -> Option<&'a Snapshot> {
+        let sides = [self.previous, self.prod].into_iter();
+        let mut sides = sides.filter_map(|side| side.get(&id.name));
+        let same = sides.find(|snapshot| snapshot.id == *id);
+        same.or_else(|| self.stored.get(id))
     }
 
     /// What of the rows that are there `candidate` keeps; `in_cone` says whether all that it reads anew is
@@ -127,7 +137,7 @@ impl<'a> Forward<'a> {
         let forward_only = match decided.and_then(|known| known.forward_only.clone()) {
             _ if self.wishes.all => anew,
             // Going back to what was there, with the table that it had.
-            _ if self.stored.contains_key(&candidate.id) => return Kept::No,
+            _ if self.stored(&candidate.id).is_some() => return Kept::No,
             Some(decided) => decided,
             _ if by_model || in_cone => anew,
             _ => return Kept::No,

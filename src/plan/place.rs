@@ -31,9 +31,12 @@ pub(super) fn is_aside(version: &Version) -> bool {
 /// The versions that a plan may ask the state about besides the snapshot's own.
 pub fn possible_versions(snapshot: &Snapshot, options: &PlanOptions) -> Vec<Version> {
     let base = snapshot.forward_only.iter();
-    let mut versions = vec![snapshot.version.clone(), aside(&snapshot.version)];
-    versions.push(preview(&snapshot.version, options));
-    versions.push(hollow(&snapshot.version));
+    let mut versions = vec![snapshot.version.clone()];
+    if !options.environment.is_prod() {
+        versions.push(aside(&snapshot.version));
+        versions.push(preview(&snapshot.version, options));
+        versions.push(hollow(&snapshot.version));
+    }
     versions.extend(base.map(|forward_only| forward_only.base_version.clone()));
     versions
 }

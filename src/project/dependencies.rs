@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -17,14 +18,30 @@ use crate::model::layers_of;
 use crate::model::parse;
 use crate::project::model_file::Draft;
 use crate::project::value::model_name;
+use crate::sql::Digest;
 use crate::sql::Query;
 use crate::sql::TableName;
 
 type Drafts = BTreeMap<ModelName, Draft>;
 
-/// Adds what the queries read to `drafts`. Gives what each model means, but for those on a cycle.
-pub(super) fn resolve(drafts: &mut Drafts, diagnostics: &mut Vec<Diagnostic>) -> Readings {
+/// What each model means, but for those on a cycle.
+pub(super) struct Resolved {
+    pub(super) readings: Readings,
+    /// The models whose readings are not what was remembered.
+    pub(super) renewed: BTreeSet<ModelName>,
+}
+
+/// Adds what the queries read to `drafts`.
+pub(super) fn resolve(drafts: &mut Drafts, diagnostics: &mut Vec<Diagnostic>) -> Resolved {
+    if let Some(readings) = as_remembered(drafts) {
+        return Resolved {
+            readings,
+            renewed: BTreeSet::new(),
+        };
+    }
     let mut readings = Readings::new();
+    let mut schemas = Schemas::new();
+    let mut renewed = BTreeSet::new();
     let likely: BTreeMap<ModelName, BTreeSet<ModelName>> = drafts
         .par_iter()
         .map(|(name, draft)| (name.clone(), likely_parents(draft)))
@@ -32,10 +49,15 @@ pub(super) fn resolve(drafts: &mut Drafts, diagnostics: &mut Vec<Diagnostic>) ->
     let order = layers_of(&likely.iter().collect());
     let mut late: BTreeSet<ModelName> = drafts.keys().cloned().collect();
     for layer in order {
-        for (name, seen) in read_all(&layer, drafts, &readings) {
+        for (name, seen) in read_all(&layer, drafts, &readings, &schemas) {
             let draft = drafts.get_mut(&name).expect("the layers are of drafts");
+            let schema = seen.schema;
+            if !seen.is_known {
+                renewed.insert(name.clone());
+            }
             if let Some(reading) = seen.settle(draft, diagnostics) {
                 late.remove(&name);
+                schemas.insert(name.clone(), schema);
                 readings.insert(name, reading);
             }
         }
@@ -46,7 +68,7 @@ pub(super) fn resolve(drafts: &mut Drafts, diagnostics: &mut Vec<Diagnostic>) ->
         .filter(|name| !drafts[*name].is_resolved)
         .cloned()
         .collect();
-    for (name, seen) in read_all(&unseen, drafts, &Readings::new()) {
+    for (name, seen) in read_all(&unseen, drafts, &Readings::new(), &Schemas::new()) {
         let draft = drafts.get_mut(&name).expect("they are names of drafts");
         seen.settle(draft, diagnostics);
     }
@@ -54,17 +76,40 @@ pub(super) fn resolve(drafts: &mut Drafts, diagnostics: &mut Vec<Diagnostic>) ->
         .iter()
         .map(|name| (name, &drafts[name].model.depends_on));
     for layer in layers_of(&parents.collect()) {
-        for (name, seen) in read_all(&layer, drafts, &readings) {
+        for (name, seen) in read_all(&layer, drafts, &readings, &schemas) {
+            renewed.insert(name.clone());
+            schemas.insert(name.clone(), seen.schema);
             readings.extend(seen.reading.map(|reading| (name, reading)));
         }
     }
-    readings
+    Resolved { readings, renewed }
+}
+
+/// The columns of models that have been read, as digests.
+type Schemas = BTreeMap<ModelName, Option<Digest>>;
+
+/// The readings, when all are remembered and fit each other. Each then follows from its own model and from the others, in
+/// whatever order they are looked at.
+fn as_remembered(drafts: &Drafts) -> Option<Readings> {
+    let schema = |name: &ModelName| drafts.get(name)?.known.as_ref()?.schema;
+    let fits = |(_, draft): (&ModelName, &Draft)| {
+        let known = draft.known.as_ref();
+        known.is_some_and(|known| known.holds(&schema))
+    };
+    if !drafts.par_iter().all(fits) {
+        return None;
+    }
+    let known = drafts.iter().filter_map(|(name, draft)| {
+        let known = draft.known.as_ref()?;
+        Some((name.clone(), known.reading.clone()))
+    });
+    Some(known.collect())
 }
 
 fn likely_parents(draft: &Draft) -> BTreeSet<ModelName> {
     let model = &draft.model;
     let mut parents = model.depends_on.clone();
-    if let Some(query) = &model.query {
+    if let (Some(query), None) = (&model.query, &draft.known) {
         let tables = Query::scan_tables(&query.for_analysis(model.dialect), model.dialect);
         parents.extend(own_tables(draft, &tables));
     }
@@ -72,8 +117,18 @@ fn likely_parents(draft: &Draft) -> BTreeSet<ModelName> {
     parents
 }
 
-fn read_all(names: &[ModelName], drafts: &Drafts, readings: &Readings) -> Vec<(ModelName, Seen)> {
-    let read = |name: &ModelName| (name.clone(), Seen::of(&drafts[name], drafts, readings));
+fn read_all(
+    names: &[ModelName],
+    drafts: &Drafts,
+    readings: &Readings,
+    schemas: &Schemas,
+) -> Vec<(ModelName, Seen)> {
+    let read = |name: &ModelName| {
+        let draft = &drafts[name];
+        let seen = Seen::known(draft, drafts, schemas);
+        let seen = seen.unwrap_or_else(|| Seen::of(draft, drafts, readings));
+        (name.clone(), seen)
+    };
     names.par_iter().map(read).collect()
 }
 
@@ -83,9 +138,29 @@ struct Seen {
     opaque: Option<String>,
     /// `None` while a model that it reads has none.
     reading: Option<Reading>,
+    /// The columns of that.
+    schema: Option<Digest>,
+    /// Whether it is what was remembered.
+    is_known: bool,
 }
 
 impl Seen {
+    /// What is remembered, if the models that it reads still have the columns that they had.
+    fn known(draft: &Draft, drafts: &Drafts, schemas: &Schemas) -> Option<Self> {
+        let known = draft.known.as_ref()?;
+        let is_there =
+            |(name, _): &(ModelName, _)| schemas.contains_key(name) || !drafts.contains_key(name);
+        let fits = known.reads.iter().all(is_there)
+            && known.holds(&|name| schemas.get(name).copied().flatten());
+        fits.then(|| Self {
+            reads: BTreeSet::new(),
+            opaque: None,
+            reading: Some(known.reading.clone()),
+            schema: known.schema,
+            is_known: true,
+        })
+    }
+
     fn of(draft: &Draft, drafts: &Drafts, readings: &Readings) -> Self {
         let model = &draft.model;
         let query = parse(model);
@@ -100,15 +175,21 @@ impl Seen {
         let schema_of = |table: &TableName| readings.get(&model.resolve(table))?.schema.clone();
         let reading = ready.then(|| Reading::new(model, query.as_ref(), &schema_of));
         let opaque = query.as_ref().and_then(Query::opaque_reason);
+        let schema = reading.as_ref().and_then(|reading| reading.schema.as_ref());
         Self {
             opaque: opaque.map(str::to_owned),
             reads,
+            schema: schema.map(|schema| schema.digest()),
             reading,
+            is_known: false,
         }
     }
 
     /// Writes down what the model reads and what is wrong with its query; gives the reading.
     fn settle(self, draft: &mut Draft, diagnostics: &mut Vec<Diagnostic>) -> Option<Reading> {
+        if draft.known.is_some() {
+            return self.reading;
+        }
         draft.is_resolved = true;
         let mut report = |diagnostic: Diagnostic, span| {
             diagnostics.push(diagnostic.at(&draft.model.file, &draft.text, span));
@@ -124,15 +205,17 @@ impl Seen {
             report(diagnostic, draft.query_span.clone());
         }
         let kind = &draft.model.kind;
-        draft.model.reads_itself = self.reads.contains(&draft.model.name);
-        if draft.model.reads_itself && !kind.is_materialized() {
+        let reads_itself = self.reads.contains(&draft.model.name);
+        if reads_itself && !kind.is_materialized() {
             let message = format!("a {} cannot read itself", kind.name());
             let diagnostic = Diagnostic::error("wrong-value", message)
                 .help("Only a table holds the rows that were there before; take another kind.");
             report(diagnostic, draft.name_span.clone());
         }
-        draft.model.depends_on.extend(self.reads);
-        draft.model.depends_on.remove(&draft.model.name);
+        let model = Arc::make_mut(&mut draft.model);
+        model.reads_itself = reads_itself;
+        model.depends_on.extend(self.reads);
+        model.depends_on.remove(&model.name);
         self.reading
     }
 }

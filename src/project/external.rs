@@ -176,7 +176,7 @@ fn entry(
     };
     let span = yaml::at(Diagnostic::error("", ""), reader.file, text, place).span;
     Some(Draft {
-        model,
+        model: Arc::new(model),
         name_span: span,
         calls: Vec::new(),
         inline_audits: Vec::new(),
@@ -184,6 +184,7 @@ fn entry(
         query_span: 0..0,
         has_errors: false,
         is_resolved: false,
+        known: None,
     })
 }
 

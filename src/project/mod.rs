@@ -13,6 +13,7 @@ mod files;
 mod header;
 mod keyed_kinds;
 mod kind;
+mod known;
 mod model_file;
 mod others;
 mod place;
@@ -29,6 +30,7 @@ mod words;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -51,6 +53,12 @@ pub use config::SslMode;
 pub use config::SuffixTarget;
 pub use config::User;
 pub use files::FileTree;
+pub use known::KnownFile;
+pub use known::KnownModel;
+pub use known::KnownReading;
+pub use known::Memory;
+pub use known::schema_digests;
+pub use known::text_digest;
 pub use place::place_of_name;
 pub use variable::Variable;
 
@@ -62,8 +70,10 @@ use crate::project::audits::AuditCall;
 use crate::project::audits::AuditDefinition;
 use crate::project::audits::Caller;
 use crate::project::block::SqlFile;
+use crate::project::known::NoMemory;
 use crate::project::model_file::Draft;
 use crate::project::value::Value;
+use crate::sql::Digest;
 use crate::sql::tokens;
 
 /// What decides about loading besides the files.
@@ -88,6 +98,10 @@ pub struct Project {
     pub models: BTreeMap<ModelName, Arc<Model>>,
     /// What they mean; those on a cycle have none.
     pub readings: Readings,
+    /// What decided about its models besides their files.
+    pub settings: Digest,
+    /// The models that are not, or do not mean, what was remembered.
+    pub renewed: BTreeSet<ModelName>,
 }
 
 /// What reading a file needs to know about the project.
@@ -116,6 +130,28 @@ pub fn load_config(files: &FileTree, options: &LoadOptions) -> (Option<Config>, 
 ///
 /// A project with an error in its diagnostics is not fit to be planned.
 pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic>) {
+    load_remembering(files, options, &NoMemory)
+}
+
+/// As [`load`], where files that `memory` knows are not read again.
+pub fn load_with(
+    files: &FileTree,
+    options: &LoadOptions,
+    memory: &dyn Memory,
+) -> (Project, Vec<Diagnostic>) {
+    let (project, diagnostics) = load_remembering(files, options, memory);
+    // Only what was read now knows the places of what is wrong.
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return load_remembering(files, options, &NoMemory);
+    }
+    (project, diagnostics)
+}
+
+fn load_remembering(
+    files: &FileTree,
+    options: &LoadOptions,
+    memory: &dyn Memory,
+) -> (Project, Vec<Diagnostic>) {
     let (config, mut diagnostics) = load_config(files, options);
     let Some(config) = config else {
         let config = Config::default();
@@ -124,6 +160,8 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
             config,
             models: BTreeMap::new(),
             readings: Readings::new(),
+            settings: text_digest(""),
+            renewed: BTreeSet::new(),
         };
         return (project, diagnostics);
     };
@@ -141,22 +179,39 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
         let mut patterns = config.ignore_patterns.iter();
         patterns.any(|pattern| files::matches(pattern, path))
     };
-    let mut read = read_files(&settings, &ignored);
+    let decided = known::settings_digest(&settings);
+    let remembered = |path: &str, text: &Arc<str>| {
+        let file = memory.file(decided, path, text)?;
+        ReadFiles::remembered(file, text, files)
+    };
+    let mut read = read_files(&settings, &ignored, &remembered);
     diagnostics.append(&mut read.diagnostics);
     let has_models = !read.drafts.is_empty();
     let project_audits = audits_by_name(read.audits, &mut diagnostics);
     let mut drafts = checks::by_name(read.drafts, &mut diagnostics);
-    let readings = dependencies::resolve(&mut drafts, &mut diagnostics);
-    checks::cycles(&drafts, &mut diagnostics);
+    let new: Vec<ModelName> = drafts
+        .iter()
+        .filter(|(_, draft)| draft.known.is_none())
+        .map(|(name, _)| name.clone())
+        .collect();
+    let dependencies::Resolved {
+        readings,
+        mut renewed,
+    } = dependencies::resolve(&mut drafts, &mut diagnostics);
+    renewed.extend(new);
+    // Models that were remembered together read each other in no circle.
+    if !renewed.is_empty() {
+        checks::cycles(&drafts, &mut diagnostics);
+    }
 
-    let finished: Vec<(Model, Vec<Diagnostic>)> = drafts
+    let finished: Vec<(Arc<Model>, Vec<Diagnostic>)> = drafts
         .into_par_iter()
         .map(|(_, draft)| finish(draft, &settings, &project_audits))
         .collect();
     let mut models = BTreeMap::new();
     for (model, mut found) in finished {
         diagnostics.append(&mut found);
-        models.insert(model.name.clone(), Arc::new(model));
+        models.insert(model.name.clone(), model);
     }
     if !has_models && diagnostics.iter().all(|diagnostic| !diagnostic.is_error()) {
         let diagnostic = Diagnostic::error("no-models", "the project has no models")
@@ -169,6 +224,8 @@ pub fn load(files: &FileTree, options: &LoadOptions) -> (Project, Vec<Diagnostic
         config,
         models,
         readings,
+        settings: decided,
+        renewed,
     };
     (project, diagnostics)
 }
@@ -189,8 +246,26 @@ struct ReadFiles {
     diagnostics: Vec<Diagnostic>,
 }
 
+impl ReadFiles {
+    fn remembered(file: KnownFile, text: &Arc<str>, files: &FileTree) -> Option<Self> {
+        let diagnostics = file.diagnostics();
+        Some(Self {
+            drafts: file.drafts(text, files)?,
+            audits: Vec::new(),
+            diagnostics,
+        })
+    }
+}
+
+/// What is remembered of the file at a path with a text.
+type Remembered<'a> = &'a (dyn Fn(&str, &Arc<str>) -> Option<ReadFiles> + Sync);
+
 /// Every file of the project but the configuration, in parallel.
-fn read_files(settings: &Settings<'_>, ignored: &(dyn Fn(&str) -> bool + Sync)) -> ReadFiles {
+fn read_files(
+    settings: &Settings<'_>,
+    ignored: &(dyn Fn(&str) -> bool + Sync),
+    remembered: Remembered<'_>,
+) -> ReadFiles {
     let files = settings.files;
     let mut all = ReadFiles::default();
     for (path, reason) in files.unreadable() {
@@ -212,7 +287,7 @@ fn read_files(settings: &Settings<'_>, ignored: &(dyn Fn(&str) -> bool + Sync)) 
     let paths: Vec<(&str, &Arc<str>)> = files.iter().collect();
     let read: Vec<ReadFiles> = paths
         .into_par_iter()
-        .map(|(path, text)| read_file(path, text, settings, ignored))
+        .map(|(path, text)| read_file(path, text, settings, ignored, remembered))
         .collect();
     for mut file in read {
         all.drafts.append(&mut file.drafts);
@@ -237,9 +312,15 @@ fn read_file(
     text: &Arc<str>,
     settings: &Settings<'_>,
     ignored: &(dyn Fn(&str) -> bool + Sync),
+    remembered: Remembered<'_>,
 ) -> ReadFiles {
     let mut read = ReadFiles::default();
-    if is_external(settings.files, path) {
+    let is_external = is_external(settings.files, path);
+    let may_be_known = is_external || path.starts_with("models/");
+    if may_be_known && let Some(known) = remembered(path, text) {
+        return known;
+    }
+    if is_external {
         (read.drafts, read.diagnostics) = external::read(path, text, settings);
         return read;
     }
@@ -319,9 +400,12 @@ fn finish(
     draft: Draft,
     settings: &Settings<'_>,
     project: &BTreeMap<String, AuditDefinition>,
-) -> (Model, Vec<Diagnostic>) {
+) -> (Arc<Model>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut model = draft.model;
+    if draft.known.is_some() {
+        return (model, diagnostics);
+    }
     let caller = Caller {
         settings,
         project,
@@ -337,6 +421,6 @@ fn finish(
         .iter()
         .filter_map(|call| caller.resolve(call, &mut diagnostics))
         .collect();
-    model.audits = audits;
+    Arc::make_mut(&mut model).audits = audits;
     (model, diagnostics)
 }

@@ -22,6 +22,7 @@ use crate::project::config::not_supported;
 use crate::project::header;
 use crate::project::header::Header;
 use crate::project::kind::DeclaredKind;
+use crate::project::known::KnownReading;
 use crate::project::seeds;
 use crate::project::statements;
 use crate::project::statements::Statement;
@@ -35,7 +36,7 @@ use crate::sql::tokens::TokenKind;
 
 /// A model before what it reads and its audits are resolved.
 pub(super) struct Draft {
-    pub(super) model: Model,
+    pub(super) model: Arc<Model>,
     pub(super) name_span: Range<usize>,
     pub(super) calls: Vec<AuditCall>,
     pub(super) inline_audits: Vec<AuditDefinition>,
@@ -46,6 +47,8 @@ pub(super) struct Draft {
     pub(super) has_errors: bool,
     /// Whether what its query reads is among `depends_on`.
     pub(super) is_resolved: bool,
+    /// What is remembered of it; its audits are resolved, and what there is to say of it is said.
+    pub(super) known: Option<Box<KnownReading>>,
 }
 
 /// What a file of `models/` gives.
@@ -441,7 +444,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         file: file.path.to_owned(),
     };
     Some(Draft {
-        model,
+        model: Arc::new(model),
         name_span: header.name_span.unwrap_or(parts.place),
         calls,
         inline_audits: parts.inline_audits,
@@ -449,5 +452,6 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         query_span: parts.query_place,
         has_errors: file.diagnostics.iter().any(Diagnostic::is_error),
         is_resolved: false,
+        known: None,
     })
 }

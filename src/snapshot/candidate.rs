@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::model::Cron;
 use crate::model::Model;
@@ -39,7 +41,61 @@ pub struct Candidate {
     pub interval_unit: String,
 }
 
+/// What identifies a model, without the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its key.
+    pub id: SnapshotId,
+    /// What makes it this version.
+    pub fingerprint: Fingerprint,
+    /// Direct parents in the project, sorted by name.
+    pub parents: Vec<SnapshotId>,
+    /// Length of one interval as text.
+    pub interval_unit: String,
+}
+
+impl Identity {
+    /// Whether `model` has the same parents in the same versions as then.
+    fn holds<'a>(
+        &self,
+        model: &Model,
+        is_there: &dyn Fn(&ModelName) -> bool,
+        id: &dyn Fn(&ModelName) -> Option<&'a SnapshotId>,
+    ) -> bool {
+        let mut above = model.depends_on.iter().filter(|parent| is_there(parent));
+        let mut then = self.parents.iter();
+        let is_same = |parent: &ModelName| id(parent).is_some_and(|id| then.next() == Some(id));
+        above.all(is_same) && then.next().is_none()
+    }
+
+    fn candidate(&self, model: &Arc<Model>, reading: Reading) -> Candidate {
+        let Reading { meaning, schema } = reading;
+        Candidate {
+            id: self.id.clone(),
+            fingerprint: self.fingerprint.clone(),
+            model: Arc::clone(model),
+            parents: self.parents.clone(),
+            schema,
+            meaning,
+            interval_unit: self.interval_unit.clone(),
+        }
+    }
+}
+
+/// The identity of a model that is, and means, the same as when it got it.
+pub type Identities<'a> = &'a (dyn Fn(&ModelName) -> Option<&'a Identity> + Sync);
+
 impl Candidate {
+    /// What identifies it.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            id: self.id.clone(),
+            fingerprint: self.fingerprint.clone(),
+            parents: self.parents.clone(),
+            interval_unit: self.interval_unit.clone(),
+        }
+    }
+
     /// Output columns in order; `None` means unknown.
     pub fn columns(&self) -> Option<Vec<String>> {
         let schema = self.schema.as_ref()?;
@@ -66,12 +122,34 @@ pub fn candidates(
     models: &BTreeMap<ModelName, Arc<Model>>,
     readings: &Readings,
 ) -> BTreeMap<ModelName, Candidate> {
+    candidates_knowing(models, readings, &|_| None)
+}
+
+/// As [`candidates`], where some identities are known; one whose parents are others now is passed over.
+pub fn candidates_knowing(
+    models: &BTreeMap<ModelName, Arc<Model>>,
+    readings: &Readings,
+    known: Identities<'_>,
+) -> BTreeMap<ModelName, Candidate> {
+    if let Some(candidates) = as_known(models, readings, known) {
+        return candidates;
+    }
     let units = Units::of_all(models);
     let mut candidates: BTreeMap<ModelName, Candidate> = BTreeMap::new();
     for layer in layers(models) {
         let read: Vec<Candidate> = layer
             .par_iter()
-            .map(|name| candidate(&models[name], readings.get(name), &candidates, &units))
+            .map(|name| {
+                let (model, reading) = (&models[name], readings.get(name));
+                if let (Some(identity), Some(reading)) = (known(name), reading) {
+                    let is_there = |parent: &ModelName| candidates.contains_key(parent);
+                    let id = |parent: &ModelName| Some(&candidates.get(parent)?.id);
+                    if identity.holds(model, &is_there, &id) {
+                        return identity.candidate(model, reading.clone());
+                    }
+                }
+                candidate(model, reading, &candidates, &units)
+            })
             .collect();
         candidates.extend(
             read.into_iter()
@@ -79,6 +157,26 @@ pub fn candidates(
         );
     }
     candidates
+}
+
+/// The candidates, when all identities are known and fit each other. Each then follows from its model and the others, in
+/// whatever order they are looked at.
+fn as_known(
+    models: &BTreeMap<ModelName, Arc<Model>>,
+    readings: &Readings,
+    known: Identities<'_>,
+) -> Option<BTreeMap<ModelName, Candidate>> {
+    let candidate = |(name, model): (&ModelName, &Arc<Model>)| {
+        let is_there = |parent: &ModelName| models.contains_key(parent);
+        let id = |parent: &ModelName| Some(&known(parent)?.id);
+        let identity = known(name)?;
+        let reading = readings.get(name)?;
+        identity
+            .holds(model, &is_there, &id)
+            .then(|| (name.clone(), identity.candidate(model, reading.clone())))
+    };
+    let all: Option<Vec<_>> = models.par_iter().map(candidate).collect();
+    Some(all?.into_iter().collect())
 }
 
 /// The candidate of `model`, whose parents are among `known`.

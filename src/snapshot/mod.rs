@@ -24,7 +24,10 @@ use serde::Serialize;
 pub use alter::Alteration;
 pub use alter::alterations;
 pub use candidate::Candidate;
+pub use candidate::Identities;
+pub use candidate::Identity;
 pub use candidate::candidates;
+pub use candidate::candidates_knowing;
 pub use candidate::interval_unit;
 pub use category::ChangeCategory;
 pub use fingerprint::Fingerprint;
@@ -101,7 +104,7 @@ pub struct Snapshot {
     /// Output columns in order, as far as the query tells; `None` means unknown.
     pub columns: Option<Vec<String>>,
     /// What its readers see.
-    pub surface: Surface,
+    pub surface: Arc<Surface>,
     /// The category that somebody chose instead of the one that was found, and who.
     pub choice: Option<Choice>,
     /// What its table keeps of the one before, when the change that made it was forward-only.

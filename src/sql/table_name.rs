@@ -20,6 +20,39 @@ pub struct TableName {
     pub name: String,
 }
 
+/// Tables with all their parts, for forms that have no names of fields and so cannot leave any out.
+pub(super) mod in_full {
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    use crate::sql::TableName;
+
+    type Parts<T> = (Option<T>, Option<T>, T);
+
+    pub(in crate::sql) fn serialize<S: Serializer>(
+        tables: &[TableName],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(tables.iter().map(|table| -> Parts<&str> {
+            let (catalog, schema) = (table.catalog.as_deref(), table.schema.as_deref());
+            (catalog, schema, table.name.as_str())
+        }))
+    }
+
+    pub(in crate::sql) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<TableName>, D::Error> {
+        let tables = Vec::<Parts<String>>::deserialize(deserializer)?.into_iter();
+        let tables = tables.map(|(catalog, schema, name)| TableName {
+            catalog,
+            schema,
+            name,
+        });
+        Ok(tables.collect())
+    }
+}
+
 impl TableName {
     /// `schema.name` in the connection's default catalog.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {

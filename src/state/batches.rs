@@ -16,9 +16,9 @@ use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::query;
 use crate::state::intervals;
-use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
+use crate::state::keys::with_names;
 use crate::state::leases;
 
 /// Batches of one model that are kept; older ones say little about the next.
@@ -136,18 +136,14 @@ impl StateStore {
     ) -> Result<BTreeMap<ModelName, Vec<Pace>>, StateError> {
         let mut transaction = self.read().await?;
         let mut paces: BTreeMap<ModelName, Vec<Pace>> = BTreeMap::new();
-        for names in names.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query(
-                "SELECT name, units, row_count, byte_count, milliseconds
-                 FROM siding_batches WHERE name IN (",
-            );
-            query.push_list(names.iter().map(ToString::to_string));
-            query.push(") ORDER BY name, finished_at DESC, start_at DESC");
-            let rows: Vec<PaceRow> = query.fetch_all(&mut transaction).await?;
-            for row in rows {
-                let name = model_name(&row.name)?;
-                paces.entry(name).or_default().push(row.pace());
-            }
+        let sql = "SELECT name, units, row_count, byte_count, milliseconds
+                   FROM siding_batches WHERE name ";
+        let mut query = with_names(sql, names);
+        query.push(" ORDER BY name, finished_at DESC, start_at DESC");
+        let rows: Vec<PaceRow> = query.fetch_all(&mut transaction).await?;
+        for row in rows {
+            let name = model_name(&row.name)?;
+            paces.entry(name).or_default().push(row.pace());
         }
         Ok(paces)
     }

@@ -22,6 +22,10 @@ use crate::state::StateError;
 const LOCK_FOR_WRITING: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended('siding ' || current_schema(), 0))";
 
+/// Stand around a value that is a list in JSON and gives a row for each of its elements.
+const OPEN: char = '\u{2}';
+const CLOSE: char = '\u{3}';
+
 /// The connections to one of the two.
 #[derive(Clone, Debug)]
 pub(super) enum Pool {
@@ -204,18 +208,17 @@ impl Query {
         self
     }
 
-    /// Goes on with `$1, $2, …`.
-    pub(super) fn push_list<V: Into<Value>>(
+    /// Goes on with a subquery that gives `keys`, each of `N` texts: `IN (SELECT …)`. However many they are, they are one
+    /// value, and the statement's text is the same.
+    pub(super) fn push_keys<const N: usize>(
         &mut self,
-        values: impl IntoIterator<Item = V>,
+        keys: impl IntoIterator<Item = [String; N]>,
     ) -> &mut Self {
-        self.is_fixed = false;
-        for (place, value) in values.into_iter().enumerate() {
-            if place > 0 {
-                self.sql.push_str(", ");
-            }
-            self.push_bind(value);
-        }
+        let keys: Vec<Vec<String>> = keys.into_iter().map(Vec::from).collect();
+        let parts: Vec<String> = (0..N).map(|part| format!("value ->> {part}")).collect();
+        let _ = write!(self.sql, "IN (SELECT {} FROM {OPEN}", parts.join(", "));
+        self.push_bind(serde_json::json!(keys).to_string());
+        let _ = write!(self.sql, "{CLOSE})");
         self
     }
 
@@ -241,9 +244,17 @@ impl Query {
 
     /// The text, with values as `?1` for SQLite: that looks for `$1` by name, among all that stand before it.
     fn text_for(&self, connection: &Connection) -> String {
-        match connection {
-            Connection::Sqlite(_) => self.sql.replace('$', "?"),
-            Connection::Postgres(_) => self.sql.clone(),
+        let (sql, open, close) = match connection {
+            Connection::Sqlite(_) => (self.sql.replace('$', "?"), "json_each(", ")"),
+            Connection::Postgres(_) => {
+                let open = "json_array_elements(CAST(";
+                (self.sql.clone(), open, " AS json))")
+            }
+        };
+        if sql.contains(OPEN) {
+            sql.replace(OPEN, open).replace(CLOSE, close)
+        } else {
+            sql
         }
     }
 

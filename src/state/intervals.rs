@@ -47,15 +47,13 @@ impl StateStore {
         let mut transaction = self.read().await?;
         let mut filled: BTreeMap<_, Pairs> =
             keys.iter().map(|key| (key.clone(), Pairs::new())).collect();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT name, version, start_at, end_at, removed, id FROM siding_intervals
-                       WHERE (name, version) IN (";
-            let mut query = with_versions(sql, keys);
-            query.push(" ORDER BY name, version, id");
-            let rows: Vec<LogRow> = query.fetch_all(&mut transaction).await?;
-            for of_version in rows.chunk_by(LogRow::is_same_version) {
-                filled.insert(of_version[0].key()?, replay(of_version));
-            }
+        let sql = "SELECT name, version, start_at, end_at, removed, id FROM siding_intervals
+                   WHERE (name, version) ";
+        let mut query = with_versions(sql, keys);
+        query.push(" ORDER BY name, version, id");
+        let rows: Vec<LogRow> = query.fetch_all(&mut transaction).await?;
+        for of_version in rows.chunk_by(LogRow::is_same_version) {
+            filled.insert(of_version[0].key()?, replay(of_version));
         }
         Ok(filled)
     }

@@ -10,8 +10,9 @@ use crate::state::StateError;
 use crate::state::database::Query;
 use crate::state::database::query;
 
-/// Rows of one statement; with up to 13 values each far below the limit on bound values.
-pub(super) const ROWS_PER_STATEMENT: usize = 400;
+/// Rows of one statement. SQLite finds the name of a bound value by going through all of them, so that a statement with
+/// thousands takes longer than many statements.
+pub(super) const ROWS_PER_STATEMENT: usize = 64;
 
 /// Milliseconds since 1970; what is finer is not kept.
 pub(super) fn millis(instant: DateTime<Utc>) -> i64 {
@@ -28,27 +29,29 @@ pub(super) fn model_name(text: &str) -> Result<ModelName, StateError> {
         .map_err(|error| StateError::unreadable("model name", error))
 }
 
-/// `sql` followed by `(VALUES (…), (…))` and `)`: put `(name, identifier) IN (` before it.
+/// `sql`, which ends with `(name, identifier)`, followed by `IN` and these.
 pub(super) fn with_ids(sql: &str, ids: &[SnapshotId]) -> Query {
-    let pairs = ids
-        .iter()
-        .map(|id| (id.name.to_string(), id.identifier.clone()));
-    with_pairs(sql, pairs)
-}
-
-/// As [`with_ids`], for `(name, version) IN (`.
-pub(super) fn with_versions(sql: &str, keys: &[(ModelName, Version)]) -> Query {
-    let pairs = keys
-        .iter()
-        .map(|(name, version)| (name.to_string(), version.0.clone()));
-    with_pairs(sql, pairs)
-}
-
-fn with_pairs(sql: &str, pairs: impl Iterator<Item = (String, String)>) -> Query {
     let mut query = query(sql);
-    query.push_values(pairs, |row, (first, second)| {
-        row.push_bind(first).push_bind(second);
-    });
-    query.push(")");
+    query.push_keys(
+        ids.iter()
+            .map(|id| [id.name.to_string(), id.identifier.clone()]),
+    );
+    query
+}
+
+/// `sql`, which ends with `(name, version)`, followed by `IN` and these.
+pub(super) fn with_versions(sql: &str, keys: &[(ModelName, Version)]) -> Query {
+    let mut query = query(sql);
+    query.push_keys(
+        keys.iter()
+            .map(|(name, version)| [name.to_string(), version.0.clone()]),
+    );
+    query
+}
+
+/// `sql`, which ends with `name`, followed by `IN` and these.
+pub(super) fn with_names(sql: &str, names: &[ModelName]) -> Query {
+    let mut query = query(sql);
+    query.push_keys(names.iter().map(|name| [name.to_string()]));
     query
 }

@@ -305,7 +305,7 @@ mod tests {
             let ids: Vec<_> = environment.snapshots.iter().map(|s| s.id.clone()).collect();
             let snapshots = store.snapshots(&ids).await.unwrap();
             let expected = Snapshot {
-                surface: Surface::unknown("db.orders", "i1"),
+                surface: std::sync::Arc::new(Surface::unknown("db.orders", "i1")),
                 choice: None,
                 ..samples::snapshot("db.orders", "i1", "v1")
             };

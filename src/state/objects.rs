@@ -81,13 +81,9 @@ impl StateStore {
         keys: &[(ModelName, Version)],
     ) -> Result<Vec<PhysicalObject>, StateError> {
         let mut transaction = self.read().await?;
-        let mut rows = Vec::new();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT * FROM siding_objects
-                       WHERE dropped_at IS NULL AND (name, version) IN (";
-            rows.extend(with_versions(sql, keys).fetch_all(&mut transaction).await?);
-        }
-        sorted(rows)
+        let sql = "SELECT * FROM siding_objects
+                   WHERE dropped_at IS NULL AND (name, version) ";
+        sorted(with_versions(sql, keys).fetch_all(&mut transaction).await?)
     }
 
     /// Every object that may exist, sorted.

@@ -101,16 +101,14 @@ impl StateStore {
     ) -> Result<BTreeMap<(ModelName, Version), Vec<Interval>>, StateError> {
         let mut transaction = self.read().await?;
         let mut found: BTreeMap<_, Vec<Interval>> = BTreeMap::new();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT name, version, start_at, end_at FROM siding_restatements
-                       WHERE (name, version) IN (";
-            let rows: Vec<(String, String, i64, i64)> =
-                with_versions(sql, keys).fetch_all(&mut transaction).await?;
-            for (name, version, start, end) in rows {
-                let key = (model_name(&name)?, Version(version));
-                if let Some(range) = Interval::new(instant(start)?, instant(end)?) {
-                    found.entry(key).or_default().push(range);
-                }
+        let sql = "SELECT name, version, start_at, end_at FROM siding_restatements
+                   WHERE (name, version) ";
+        let rows: Vec<(String, String, i64, i64)> =
+            with_versions(sql, keys).fetch_all(&mut transaction).await?;
+        for (name, version, start, end) in rows {
+            let key = (model_name(&name)?, Version(version));
+            if let Some(range) = Interval::new(instant(start)?, instant(end)?) {
+                found.entry(key).or_default().push(range);
             }
         }
         Ok(found)
@@ -122,10 +120,8 @@ impl StateStore {
         keys: &[(ModelName, Version)],
     ) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "DELETE FROM siding_restatements WHERE (name, version) IN (";
-            with_versions(sql, keys).execute(&mut transaction).await?;
-        }
+        let sql = "DELETE FROM siding_restatements WHERE (name, version) ";
+        with_versions(sql, keys).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(())
     }

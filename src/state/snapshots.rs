@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::Model;
 use crate::model::ModelName;
+use crate::snapshot::ChangeCategory;
 use crate::snapshot::Fingerprint;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
@@ -25,13 +26,19 @@ use crate::state::keys::instant;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
 use crate::state::keys::with_ids;
+use crate::state::keys::with_names;
 use crate::state::keys::with_versions;
 use crate::state::open_plans;
 use crate::state::promotions;
 
+/// Snapshots that are read at once.
+const AT_ONCE: usize = 1000;
+
 /// What a snapshot's identifier stands for, where the caller has it at hand.
 #[derive(Clone, Debug)]
 pub struct Definition {
+    /// What makes it this version.
+    pub fingerprint: Fingerprint,
     /// The definition.
     pub model: Arc<Model>,
     /// Direct parents, sorted by name.
@@ -55,19 +62,21 @@ impl StateStore {
         let mut transaction = self.read().await?;
         let (lean, whole): (Vec<SnapshotId>, Vec<SnapshotId>) =
             ids.iter().cloned().partition(|id| known(id).is_some());
-        let columns = "name, identifier, version, category, data_hash, metadata_hash, parent_data_hash,
-            parent_metadata_hash, '' AS model, '' AS parents, CAST(NULL AS TEXT) AS columns, surface, choice,
-            forward_only, created_at, updated_at";
         let mut snapshots = Vec::with_capacity(ids.len());
-        for (ids, columns) in [(lean, columns), (whole, "*")] {
-            let sql =
-                format!("SELECT {columns} FROM siding_snapshots WHERE (name, identifier) IN (");
-            for ids in ids.chunks(ROWS_PER_STATEMENT) {
-                let rows: Vec<SnapshotRow> =
-                    with_ids(&sql, ids).fetch_all(&mut transaction).await?;
-                for row in rows {
-                    snapshots.push(row.snapshot_knowing(known)?);
-                }
+        // Rows with all their texts are large, so not all are held at once.
+        for ids in lean.chunks(AT_ONCE) {
+            let sql = "SELECT name, identifier, version, category, surface, choice, forward_only, created_at
+                       FROM siding_snapshots WHERE (name, identifier) ";
+            let rows: Vec<LeanRow> = with_ids(sql, ids).fetch_all(&mut transaction).await?;
+            for row in rows {
+                snapshots.push(lean_snapshot(row, known)?);
+            }
+        }
+        for ids in whole.chunks(AT_ONCE) {
+            let sql = "SELECT * FROM siding_snapshots WHERE (name, identifier) ";
+            let rows: Vec<SnapshotRow> = with_ids(sql, ids).fetch_all(&mut transaction).await?;
+            for row in rows {
+                snapshots.push(row.snapshot()?);
             }
         }
         Ok(in_order(snapshots))
@@ -76,14 +85,8 @@ impl StateStore {
     /// Every stored snapshot of these models, sorted by name and identifier.
     pub async fn all_snapshots_of(&self, names: &[ModelName]) -> Result<Vec<Snapshot>, StateError> {
         let mut transaction = self.read().await?;
-        let mut rows = Vec::new();
-        for names in names.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query("SELECT * FROM siding_snapshots WHERE name IN (");
-            query.push_list(names.iter().map(ToString::to_string));
-            query.push(")");
-            rows.extend(query.fetch_all(&mut transaction).await?);
-        }
-        sorted(rows)
+        let sql = "SELECT * FROM siding_snapshots WHERE name ";
+        sorted(with_names(sql, names).fetch_all(&mut transaction).await?)
     }
 
     /// The stored snapshots of these models whose tables keep rows of another one, sorted by name and identifier.
@@ -92,16 +95,8 @@ impl StateStore {
         names: &[ModelName],
     ) -> Result<Vec<Snapshot>, StateError> {
         let mut transaction = self.read().await?;
-        let mut rows = Vec::new();
-        for names in names.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query(
-                "SELECT * FROM siding_snapshots WHERE forward_only IS NOT NULL AND name IN (",
-            );
-            query.push_list(names.iter().map(ToString::to_string));
-            query.push(")");
-            rows.extend(query.fetch_all(&mut transaction).await?);
-        }
-        sorted(rows)
+        let sql = "SELECT * FROM siding_snapshots WHERE forward_only IS NOT NULL AND name ";
+        sorted(with_names(sql, names).fetch_all(&mut transaction).await?)
     }
 
     /// Which of these snapshots are stored.
@@ -119,17 +114,15 @@ impl StateStore {
     ) -> Result<BTreeMap<(ModelName, Version), BTreeSet<SnapshotId>>, StateError> {
         let mut transaction = self.read().await?;
         let mut shared: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT name, identifier, version FROM siding_snapshots
-                       WHERE (name, version) IN (";
-            let rows: Vec<(String, String, String)> =
-                with_versions(sql, keys).fetch_all(&mut transaction).await?;
-            for (name, identifier, version) in rows {
-                let name = model_name(&name)?;
-                let key = (name.clone(), Version(version));
-                let id = SnapshotId { name, identifier };
-                shared.entry(key).or_default().insert(id);
-            }
+        let sql = "SELECT name, identifier, version FROM siding_snapshots
+                   WHERE (name, version) ";
+        let rows: Vec<(String, String, String)> =
+            with_versions(sql, keys).fetch_all(&mut transaction).await?;
+        for (name, identifier, version) in rows {
+            let name = model_name(&name)?;
+            let key = (name.clone(), Version(version));
+            let id = SnapshotId { name, identifier };
+            shared.entry(key).or_default().insert(id);
         }
         Ok(shared)
     }
@@ -183,17 +176,14 @@ impl StateStore {
     /// Restarts the time to live of these snapshots.
     pub async fn touch(&self, ids: &[SnapshotId], now: DateTime<Utc>) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
-        for ids in ids.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query("UPDATE siding_snapshots SET updated_at = ");
-            query.push_bind(millis(now));
-            query.push(" WHERE (name, identifier) IN (");
-            query.push_values(ids, |row, id| {
-                row.push_bind(id.name.to_string())
-                    .push_bind(id.identifier.clone());
-            });
-            query.push(")");
-            query.execute(&mut transaction).await?;
-        }
+        let mut query = query("UPDATE siding_snapshots SET updated_at = ");
+        query.push_bind(millis(now));
+        query.push(" WHERE (name, identifier) ");
+        query.push_keys(
+            ids.iter()
+                .map(|id| [id.name.to_string(), id.identifier.clone()]),
+        );
+        query.execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -266,15 +256,13 @@ async fn delete(
         .cloned()
         .collect();
     let before = stored_ids(connection, &ids).await?;
-    for ids in ids.chunks(ROWS_PER_STATEMENT) {
-        let sql = "DELETE FROM siding_snapshots
-                   WHERE NOT EXISTS (
-                       SELECT 1 FROM siding_environment_snapshots AS used
-                       WHERE used.name = siding_snapshots.name
-                         AND used.identifier = siding_snapshots.identifier)
-                     AND (name, identifier) IN (";
-        with_ids(sql, ids).execute(&mut *connection).await?;
-    }
+    let sql = "DELETE FROM siding_snapshots
+               WHERE NOT EXISTS (
+                   SELECT 1 FROM siding_environment_snapshots AS used
+                   WHERE used.name = siding_snapshots.name
+                     AND used.identifier = siding_snapshots.identifier)
+                 AND (name, identifier) ";
+    with_ids(sql, &ids).execute(&mut *connection).await?;
     query(
         "DELETE FROM siding_intervals
          WHERE NOT EXISTS (
@@ -298,13 +286,11 @@ pub(super) async fn stored_ids(
     ids: &[SnapshotId],
 ) -> Result<BTreeSet<SnapshotId>, StateError> {
     let mut stored = BTreeSet::new();
-    for ids in ids.chunks(ROWS_PER_STATEMENT) {
-        let sql = "SELECT name, identifier FROM siding_snapshots WHERE (name, identifier) IN (";
-        let rows: Vec<(String, String)> = with_ids(sql, ids).fetch_all(&mut *connection).await?;
-        for (name, identifier) in rows {
-            let name = model_name(&name)?;
-            stored.insert(SnapshotId { name, identifier });
-        }
+    let sql = "SELECT name, identifier FROM siding_snapshots WHERE (name, identifier) ";
+    let rows: Vec<(String, String)> = with_ids(sql, ids).fetch_all(connection).await?;
+    for (name, identifier) in rows {
+        let name = model_name(&name)?;
+        stored.insert(SnapshotId { name, identifier });
     }
     Ok(stored)
 }
@@ -390,60 +376,90 @@ impl SnapshotRow {
     }
 
     fn snapshot(self) -> Result<Snapshot, StateError> {
-        self.snapshot_knowing(&|_| None)
-    }
-
-    fn snapshot_knowing(
-        self,
-        known: &dyn Fn(&SnapshotId) -> Option<Definition>,
-    ) -> Result<Snapshot, StateError> {
-        fn json<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, StateError> {
-            serde_json::from_str(text)
-                .map_err(|error| StateError::unreadable(format!("snapshot of `{name}`"), error))
-        }
-        let id = SnapshotId {
-            name: model_name(&self.name)?,
-            identifier: self.identifier.clone(),
-        };
-        let definition = match known(&id) {
-            Some(definition) => definition,
-            None => Definition {
-                model: Arc::new(json(&self.name, &self.model)?),
-                parents: json(&self.name, &self.parents)?,
-                columns: self
-                    .columns
-                    .map(|columns| json(&self.name, &columns))
-                    .transpose()?,
-            },
-        };
+        let name = &self.name;
         Ok(Snapshot {
-            id,
+            id: SnapshotId {
+                name: model_name(name)?,
+                identifier: self.identifier.clone(),
+            },
             fingerprint: Fingerprint {
                 data: self.data_hash,
                 metadata: self.metadata_hash,
                 parent_data: self.parent_data_hash,
                 parent_metadata: self.parent_metadata_hash,
             },
+            model: Arc::new(json(name, &self.model)?),
+            parents: json(name, &self.parents)?,
+            columns: maybe_json(name, self.columns.as_deref())?,
             version: Version(self.version),
-            category: json(&self.name, &format!("\"{}\"", self.category))?,
-            model: definition.model,
-            parents: definition.parents,
-            columns: definition.columns,
-            surface: match self.surface {
-                Some(surface) => json(&self.name, &surface)?,
-                None => Surface::unknown(&self.name, &self.identifier),
-            },
-            choice: self
-                .choice
-                .map(|choice| json(&self.name, &choice))
-                .transpose()?,
-            forward_only: self
-                .forward_only
-                .map(|forward_only| json(&self.name, &forward_only))
-                .transpose()?,
+            category: category(name, &self.category)?,
+            surface: surface(name, &self.identifier, self.surface.as_deref())?,
+            choice: maybe_json(name, self.choice.as_deref())?,
+            forward_only: maybe_json(name, self.forward_only.as_deref())?,
             created_at: instant(self.created_at)?,
         })
     }
+}
+
+/// Name, identifier, version, category, surface, choice, what is forward-only, and when it was made.
+type LeanRow = (
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
+
+/// The snapshot of a row whose definition is known.
+fn lean_snapshot(
+    (name, identifier, version, found, seen, choice, forward_only, created_at): LeanRow,
+    known: &dyn Fn(&SnapshotId) -> Option<Definition>,
+) -> Result<Snapshot, StateError> {
+    let id = SnapshotId {
+        name: model_name(&name)?,
+        identifier,
+    };
+    let definition = known(&id).ok_or_else(|| StateError::unreadable("snapshot", &name))?;
+    Ok(Snapshot {
+        fingerprint: definition.fingerprint,
+        version: Version(version),
+        category: category(&name, &found)?,
+        model: definition.model,
+        parents: definition.parents,
+        columns: definition.columns,
+        surface: surface(&name, &id.identifier, seen.as_deref())?,
+        choice: maybe_json(&name, choice.as_deref())?,
+        forward_only: maybe_json(&name, forward_only.as_deref())?,
+        created_at: instant(created_at)?,
+        id,
+    })
+}
+
+fn json<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, StateError> {
+    serde_json::from_str(text)
+        .map_err(|error| StateError::unreadable(format!("snapshot of `{name}`"), error))
+}
+
+fn maybe_json<T: DeserializeOwned>(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, StateError> {
+    text.map(|text| json(name, text)).transpose()
+}
+
+fn category(name: &str, text: &str) -> Result<ChangeCategory, StateError> {
+    json(name, &format!("\"{text}\""))
+}
+
+/// One that was stored before there were surfaces is equal to no other.
+fn surface(name: &str, identifier: &str, text: Option<&str>) -> Result<Arc<Surface>, StateError> {
+    let known = maybe_json(name, text)?;
+    Ok(Arc::new(
+        known.unwrap_or_else(|| Surface::unknown(name, identifier)),
+    ))
 }
 
 fn sorted(rows: Vec<SnapshotRow>) -> Result<Vec<Snapshot>, StateError> {
@@ -483,6 +499,7 @@ mod tests {
             let ids = [first.id.clone(), snapshot("db.none", "i", "v").id];
             assert_eq!(store.snapshots(&ids).await.unwrap(), from_ref(&first));
             let at_hand = Definition {
+                fingerprint: first.fingerprint.clone(),
                 model: Arc::clone(&first.model),
                 parents: first.parents.clone(),
                 columns: first.columns.clone(),

@@ -68,7 +68,7 @@ fn planned(files: &BTreeMap<&'static str, String>, before: Option<&Draft>) -> Dr
     let order = topological(&project.models);
     let now = "2024-01-08T00:05:00Z".parse().unwrap();
     let (draft, diagnostics) = draft(
-        candidates(&project.models, &project.readings),
+        &candidates(&project.models, &project.readings),
         order,
         previous,
         &stored,

@@ -12,6 +12,7 @@ mod bot_deploy;
 mod bot_harness;
 mod bot_pull_request;
 mod bot_webhook;
+mod cache;
 mod categorization;
 mod choices;
 #[path = "../cluster/mod.rs"]

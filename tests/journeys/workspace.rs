@@ -147,6 +147,7 @@ impl Workspace {
         command
             .env_remove("RUST_LOG")
             .env_remove("SIDING_GATEWAY")
+            .env("XDG_CACHE_HOME", self.path().join(".cache"))
             .env("USER", "tester");
         command
     }

@@ -20,6 +20,7 @@ mod project;
 mod random;
 mod reference;
 mod regressions;
+mod remembered;
 mod render;
 mod report;
 mod shrink;

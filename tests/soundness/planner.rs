@@ -23,6 +23,7 @@ use siding::snapshot::SnapshotId;
 use siding::snapshot::candidates;
 
 use crate::project::Project;
+use crate::remembered::Remembered;
 
 /// A project as Siding sees it after those before it: every model with its version.
 #[derive(Clone, Debug)]
@@ -78,6 +79,7 @@ pub(crate) fn plan_files(projects: &[Files]) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     let mut stored: BTreeMap<SnapshotId, Snapshot> = BTreeMap::new();
     let mut previous: BTreeMap<ModelName, Snapshot> = BTreeMap::new();
+    let mut remembered = Remembered::default();
     for project in projects {
         let tree: FileTree = project
             .iter()
@@ -86,8 +88,10 @@ pub(crate) fn plan_files(projects: &[Files]) -> Result<Vec<Step>, String> {
         let (loaded, diagnostics) = load(&tree, &LoadOptions::default());
         refuse(&diagnostics)?;
         let order = topological(&loaded.models);
+        let candidates = candidates(&loaded.models, &loaded.readings);
+        remembered.check(&tree, &loaded, &candidates);
         let (draft, diagnostics) = draft(
-            candidates(&loaded.models, &loaded.readings),
+            &candidates,
             order,
             previous.clone(),
             &stored,

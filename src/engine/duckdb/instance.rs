@@ -122,6 +122,7 @@ impl Lease {
         sql: &str,
         work: fn(&Connection, &str) -> ::duckdb::Result<T>,
     ) -> Result<(Self, Result<T, EngineError>), EngineError> {
+        tracing::trace!(sql);
         let sql = sql.to_owned();
         self.run_blocking(move |connection| {
             if !is_single(&sql) {
@@ -137,6 +138,9 @@ impl Lease {
         self,
         statements: &[String],
     ) -> Result<(Self, Result<(), EngineError>), EngineError> {
+        for sql in statements {
+            tracing::trace!(sql);
+        }
         let statements = statements.to_vec();
         self.run_blocking(move |connection| {
             if let Some(sql) = statements.iter().find(|sql| !is_single(sql)) {

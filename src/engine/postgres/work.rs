@@ -150,6 +150,7 @@ impl Worker<'_> {
             text.push_str("\n;\n");
         }
         text.push_str("RELEASE SAVEPOINT siding");
+        tracing::trace!(sql = text);
         let connection = self.connection(&text)?;
         let done = connection
             .execute(sqlx::raw_sql(AssertSqlSafe(text.clone())))
@@ -253,6 +254,7 @@ impl Worker<'_> {
 
     async fn try_run(&mut self, sql: &str, keep_rows: bool) -> Result<Done, Failure> {
         let text = shortened(sql).into_owned();
+        tracing::trace!(sql = text);
         if text.trim().trim_end_matches(';').contains(';') {
             // Only one statement can be prepared: the server itself says whether this is one.
             let connection = self.connection(sql)?;

@@ -45,6 +45,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
+use serde::Serialize;
 use sqlparser::ast;
 
 use crate::sql::Dialect;
@@ -62,7 +64,7 @@ use lowering::Lowering;
 use relation::Columns;
 
 /// What a query means.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meaning {
     /// Which rows come out.
     pub rows: Part,
@@ -73,6 +75,7 @@ pub struct Meaning {
     /// How the rows lie in the table: orders that decide no rows.
     pub layout: Digest,
     /// The tables that anything of it reads.
+    #[serde(with = "crate::sql::table_name::in_full")]
     pub tables: Vec<TableName>,
     /// The columns that anything of it reads.
     pub sources: Vec<Source>,
@@ -83,7 +86,7 @@ pub struct Meaning {
 }
 
 /// A column of a table that a query reads.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source {
     /// Its place in [`Meaning::tables`].
     pub table: u32,
@@ -92,7 +95,7 @@ pub struct Source {
 }
 
 /// A piece of a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// What it means, over the names of the tables and columns that it reads.
     pub digest: Digest,
@@ -105,7 +108,7 @@ pub struct Part {
 }
 
 /// A column that a query gives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputColumn {
     /// In the case that the dialect stores; `None` when the engine makes one up.
     pub name: Option<String>,

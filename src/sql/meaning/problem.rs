@@ -1,11 +1,13 @@
 //! Names that mean nothing.
 
+use serde::Deserialize;
+use serde::Serialize;
 use sqlparser::ast::Ident;
 
 use crate::sql::meaning::lowering::Lowering;
 
 /// What is wrong with a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProblemKind {
     /// Nothing in reach has it.
     Unknown,
@@ -14,7 +16,7 @@ pub enum ProblemKind {
 }
 
 /// A name in a query that means nothing, or too much.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// In which way.
     pub kind: ProblemKind,

@@ -3,6 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::sql::Digest;
+use crate::sql::Node;
 use crate::sql::TableName;
 use crate::sql::types::DataType;
 
@@ -10,10 +15,27 @@ use crate::sql::types::DataType;
 pub type SchemaOf<'a> = &'a dyn Fn(&TableName) -> Option<Arc<Schema>>;
 
 /// The columns of a table in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Columns", into = "Columns")]
 pub struct Schema {
     columns: Vec<(String, Option<DataType>)>,
     places: HashMap<String, usize>,
+}
+
+/// As it is written down.
+#[derive(Serialize, Deserialize)]
+struct Columns(Vec<(String, Option<DataType>)>);
+
+impl From<Columns> for Schema {
+    fn from(Columns(columns): Columns) -> Self {
+        Self::new(columns)
+    }
+}
+
+impl From<Schema> for Columns {
+    fn from(schema: Schema) -> Self {
+        Self(schema.columns)
+    }
 }
 
 impl Schema {
@@ -41,6 +63,16 @@ impl Schema {
     /// Whether there is a column of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.places.contains_key(name)
+    }
+
+    /// What it says, as a digest: equal for equal schemas only.
+    pub fn digest(&self) -> Digest {
+        let mut node = Node::new("schema");
+        for (name, data_type) in &self.columns {
+            let data_type = data_type.as_ref().map(ToString::to_string);
+            node = node.text(name).maybe_text(data_type.as_deref());
+        }
+        node.finish()
     }
 
     /// The type of a column, as far as known.

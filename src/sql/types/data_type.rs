@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// The type of a column or of a value; cheap to clone.
 ///
 /// A type that nobody knows is `Option::None` around this, never a guess.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(remote = "Self")] // for formats that nobody reads; the others write its name, see `display.rs`
 #[expect(missing_docs, reason = "the names say it")]
 pub enum DataType {
     /// A bare NULL, before something gives it a type.

@@ -38,12 +38,19 @@ impl fmt::Display for DataType {
 
 impl Serialize for DataType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            Self::serialize(self, serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for DataType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Self::deserialize(deserializer);
+        }
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }

@@ -124,7 +124,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
             identifier: "i0".to_owned(),
         }],
         columns: Some(vec!["id".to_owned()]),
-        surface: Surface::unknown("db.a", identifier),
+        surface: std::sync::Arc::new(Surface::unknown("db.a", identifier)),
         choice: Some(Choice {
             category: ChangeCategory::NonBreaking,
             by: "ada".to_owned(),
