@@ -14,6 +14,9 @@ mod webhook;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    if std::env::args().any(|argument| argument == "overhead") {
+        return overhead::measure(&folder.path().join("overhead"));
+    }
     println!("Benchmarks of a release build; medians of several runs.\n");
     let models = 1_000;
     plan::measure(&folder.path().join("plan"), models);

@@ -146,7 +146,7 @@ pub async fn plan(
     let at_hand = |id: &SnapshotId| {
         let candidate = candidates.get(&id.name).filter(|known| known.id == *id)?;
         Some(Definition {
-            fingerprint: candidate.fingerprint.clone(),
+            fingerprint: std::sync::Arc::clone(&candidate.fingerprint),
             model: std::sync::Arc::clone(&candidate.model),
             parents: candidate.parents.clone(),
             columns: candidate.columns(),

@@ -28,7 +28,7 @@ pub struct Candidate {
     /// Its key.
     pub id: SnapshotId,
     /// What makes it this version.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: Arc<Fingerprint>,
     /// The definition.
     pub model: Arc<Model>,
     /// Direct parents in the project, sorted by name.
@@ -47,7 +47,7 @@ pub struct Identity {
     /// Its key.
     pub id: SnapshotId,
     /// What makes it this version.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: Arc<Fingerprint>,
     /// Direct parents in the project, sorted by name.
     pub parents: Vec<SnapshotId>,
     /// Length of one interval as text.
@@ -72,7 +72,7 @@ impl Identity {
         let Reading { meaning, schema } = reading;
         Candidate {
             id: self.id.clone(),
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: Arc::clone(&self.fingerprint),
             model: Arc::clone(model),
             parents: self.parents.clone(),
             schema,
@@ -90,7 +90,7 @@ impl Candidate {
     pub fn identity(&self) -> Identity {
         Identity {
             id: self.id.clone(),
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: Arc::clone(&self.fingerprint),
             parents: self.parents.clone(),
             interval_unit: self.interval_unit.clone(),
         }
@@ -202,7 +202,7 @@ fn candidate(
         .collect();
     let parent_fingerprints: Vec<_> = parents
         .iter()
-        .map(|parent| (&parent.id.name, &parent.fingerprint))
+        .map(|parent| (&parent.id.name, &*parent.fingerprint))
         .collect();
     let interval_unit = units.of(model);
     let digest = meaning.as_ref().map(|meaning| meaning.digest());
@@ -212,7 +212,7 @@ fn candidate(
             name: model.name.clone(),
             identifier: fingerprint.identifier(),
         },
-        fingerprint,
+        fingerprint: Arc::new(fingerprint),
         model: Arc::clone(model),
         parents: parents.iter().map(|parent| parent.id.clone()).collect(),
         schema,

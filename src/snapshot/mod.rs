@@ -92,7 +92,7 @@ pub struct Snapshot {
     /// Its key.
     pub id: SnapshotId,
     /// What makes it this version.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: Arc<Fingerprint>,
     /// Names its table.
     pub version: Version,
     /// What the change that made it meant, when it was first planned.

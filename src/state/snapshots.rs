@@ -38,7 +38,7 @@ const AT_ONCE: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// What makes it this version.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: Arc<Fingerprint>,
     /// The definition.
     pub model: Arc<Model>,
     /// Direct parents, sorted by name.
@@ -382,12 +382,12 @@ impl SnapshotRow {
                 name: model_name(name)?,
                 identifier: self.identifier.clone(),
             },
-            fingerprint: Fingerprint {
+            fingerprint: Arc::new(Fingerprint {
                 data: self.data_hash,
                 metadata: self.metadata_hash,
                 parent_data: self.parent_data_hash,
                 parent_metadata: self.parent_metadata_hash,
-            },
+            }),
             model: Arc::new(json(name, &self.model)?),
             parents: json(name, &self.parents)?,
             columns: maybe_json(name, self.columns.as_deref())?,
@@ -499,7 +499,7 @@ mod tests {
             let ids = [first.id.clone(), snapshot("db.none", "i", "v").id];
             assert_eq!(store.snapshots(&ids).await.unwrap(), from_ref(&first));
             let at_hand = Definition {
-                fingerprint: first.fingerprint.clone(),
+                fingerprint: Arc::clone(&first.fingerprint),
                 model: Arc::clone(&first.model),
                 parents: first.parents.clone(),
                 columns: first.columns.clone(),

@@ -111,12 +111,12 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
     };
     let hash = |part: &str| format!("{part}-{identifier}");
     Snapshot {
-        fingerprint: Fingerprint {
+        fingerprint: std::sync::Arc::new(Fingerprint {
             data: hash("d"),
             metadata: hash("m"),
             parent_data: hash("pd"),
             parent_metadata: hash("pm"),
-        },
+        }),
         version: Version(version.to_owned()),
         category: ChangeCategory::NonBreaking,
         parents: vec![SnapshotId {
