@@ -177,6 +177,18 @@ impl EngineAdapter for DuckDb {
     }
 
     async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError> {
+        // Much cheaper than the catalog's views, which list everything; of a view that is broken only those know.
+        if let Some(schema) = &table.schema {
+            let default = self.instance.default_catalog();
+            let full = TableName {
+                catalog: Some(table.catalog.as_deref().unwrap_or(default).to_owned()),
+                schema: Some(schema.clone()),
+                name: table.name.clone(),
+            };
+            if let Ok(rows) = self.query(&format!("DESCRIBE {full}")).await {
+                return engine_columns(&rows, "column_name", "column_type").map(Some);
+            }
+        }
         let rows = self
             .query(&format!(
                 "SELECT column_name, data_type FROM information_schema.columns
