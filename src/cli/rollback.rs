@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::cli::Ending;
 use crate::cli::control::Interrupts;
 use crate::cli::diagnostics;
+use crate::cli::plan_text::range;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Display;
 use crate::cli::settings::Format;
@@ -13,6 +14,7 @@ use crate::cli::settings::now;
 use crate::cli::settings::user;
 use crate::environment::EnvironmentName;
 use crate::ops;
+use crate::ops::Behind;
 use crate::ops::RollbackRequest;
 use crate::ops::Session;
 
@@ -65,6 +67,7 @@ pub(super) async fn run(
             "views_switched": done.switched.created,
             "views_dropped": done.switched.dropped,
             "not_undone": done.not_undone,
+            "behind": done.behind.iter().map(behind_json).collect::<Vec<_>>(),
         }))?;
         return Ok(Ending::Fine);
     }
@@ -80,6 +83,9 @@ pub(super) async fn run(
             names.join(", ")
         ));
     }
+    for behind in &done.behind {
+        printer.note(&behind_text(behind));
+    }
     printer.text(&format!(
         "`{}` shows again what plan {} had promoted ({} views switched, {} dropped). What was due since is filled by the next \
          `siding run`. The project's files are as they were: a new plan would promote them again.",
@@ -89,4 +95,30 @@ pub(super) async fn run(
         done.switched.dropped
     ));
     Ok(Ending::Fine)
+}
+
+fn behind_json(behind: &Behind) -> serde_json::Value {
+    let lacks = behind.lacks.iter();
+    let lacks: Vec<_> = lacks.map(|range| (range.start(), range.end())).collect();
+    json!({"name": behind.name, "lacks": lacks, "is_history": behind.is_history})
+}
+
+fn behind_text(behind: &Behind) -> String {
+    let name = &behind.name;
+    let lacks: Vec<String> = behind
+        .lacks
+        .iter()
+        .map(|lacked| range(lacked.start(), lacked.end()))
+        .collect();
+    let lacks = lacks.join(", ");
+    if behind.is_history {
+        format!(
+            "warning: `{name}` shows a table that lacks {lacks}. The next `siding run` fills it from what its source holds then: \
+             what came and went meanwhile is only in the table that was shown before."
+        )
+    } else {
+        format!(
+            "warning: `{name}` shows a table that lacks {lacks}; the next `siding run` fills it."
+        )
+    }
 }

@@ -65,6 +65,7 @@ pub use plan::Planned;
 pub use plan::is_usage;
 pub use plan::plan;
 pub use render::render;
+pub use rollback::Behind;
 pub use rollback::RollbackRequest;
 pub use rollback::RolledBack;
 pub use rollback::rollback;

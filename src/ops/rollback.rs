@@ -19,6 +19,8 @@ use crate::scheduler::Control;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
 use crate::scheduler::Switched;
+use crate::snapshot::Intervals;
+use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
 use crate::sql::TableName;
 use crate::state::StateStore;
@@ -36,6 +38,19 @@ pub struct RolledBack {
     pub switched: Switched,
     /// Models that keep their table although it was made by another definition: forward-only changes are not undone.
     pub not_undone: Vec<ModelName>,
+    /// Models whose table lacks what only the one has that was shown before.
+    pub behind: Vec<Behind>,
+}
+
+/// A table that was filled less far than the one that it takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Whose.
+    pub name: ModelName,
+    /// What it lacks.
+    pub lacks: Intervals,
+    /// Whether filling it later gives other rows, because its source says only how things are now.
+    pub is_history: bool,
 }
 
 /// What to roll back.
@@ -117,6 +132,7 @@ async fn rollback_held(
     );
     tables_exist(engine, &wanted.snapshots).await?;
     let not_undone = not_undone(state, &current, &wanted.snapshots).await?;
+    let behind = behind(state, &current, &wanted.snapshots).await?;
 
     let hash =
         blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
@@ -155,7 +171,59 @@ async fn rollback_held(
         plan_id: record.plan_id,
         switched,
         not_undone,
+        behind,
     })
+}
+
+/// The models that are filled less far in the tables that will be shown than in those that are.
+async fn behind(
+    state: &StateStore,
+    current: &Environment,
+    wanted: &[PromotedSnapshot],
+) -> anyhow::Result<Vec<Behind>> {
+    let shown: BTreeMap<&ModelName, &PromotedSnapshot> = current
+        .snapshots
+        .iter()
+        .map(|entry| (&entry.id.name, entry))
+        .collect();
+    let moved = wanted.iter().filter_map(|after| {
+        let before = *shown.get(&after.id.name)?;
+        (before.version != after.version).then_some((before, after))
+    });
+    let moved: Vec<(&PromotedSnapshot, &PromotedSnapshot)> = moved.collect();
+    let key = |entry: &PromotedSnapshot| (entry.id.name.clone(), entry.version.clone());
+    let keys: Vec<_> = moved
+        .iter()
+        .flat_map(|(before, after)| [key(before), key(after)])
+        .collect();
+    let filled = state
+        .filled(&keys)
+        .await
+        .context("reading what is filled")?;
+    let ids: Vec<SnapshotId> = moved.iter().map(|(_, after)| after.id.clone()).collect();
+    let snapshots = state
+        .snapshots(&ids)
+        .await
+        .context("reading the snapshots")?;
+    let snapshots: BTreeMap<&SnapshotId, &Snapshot> = snapshots
+        .iter()
+        .map(|snapshot| (&snapshot.id, snapshot))
+        .collect();
+    let mut behind = Vec::new();
+    for (before, after) in moved {
+        let Some(snapshot) = snapshots.get(&after.id) else {
+            continue;
+        };
+        let lacks = filled[&key(before)].difference(&filled[&key(after)]);
+        if snapshot.model.kind.is_materialized() && !lacks.is_empty() {
+            behind.push(Behind {
+                name: after.id.name.clone(),
+                lacks,
+                is_history: snapshot.model.kind.has_history_of_its_own(),
+            });
+        }
+    }
+    Ok(behind)
 }
 
 /// The models that show the same table before and after, by definitions that give other rows.

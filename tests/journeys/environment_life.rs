@@ -13,47 +13,6 @@ fn run(workspace: &Workspace, now: &str) -> crate::workspace::Ended {
 }
 
 #[test]
-pub(crate) fn a_bad_day_that_a_blocking_audit_finds_is_never_visible() {
-    let source = format!(
-        "MODEL (name db.src, kind INCREMENTAL_BY_TIME_RANGE (time_column day));
-         SELECT d::DATE AS day, CASE WHEN d::DATE = DATE '2024-01-06' THEN NULL ELSE 1 END AS v FROM {DAYS}
-         WHERE d BETWEEN @start_ds AND @end_ds"
-    );
-    let inc = "MODEL (name db.inc, kind INCREMENTAL_BY_TIME_RANGE (time_column day, lookback 2),
-         audits (not_null(columns := (v))));
-         SELECT day, v FROM db.src WHERE day BETWEEN @start_ds AND @end_ds";
-    let full = "MODEL (name db.f, kind FULL);\nSELECT count(*) AS n FROM db.inc";
-    let workspace = Workspace::new(&[
-        ("models/src.sql", &source),
-        ("models/inc.sql", inc),
-        ("models/f.sql", full),
-    ]);
-    workspace.apply("prod", "2024-01-06");
-    let shown = || {
-        workspace.rows(
-            "SELECT (SELECT count(*) FROM db.src), (SELECT count(*) FROM db.inc),
-                    (SELECT count(*) FROM db.inc WHERE v IS NULL), (SELECT n FROM db.f)",
-        )
-    };
-    assert_eq!(shown(), [["5", "5", "0", "5"]]);
-
-    let ended = run(&workspace, "2024-01-07T01:00:00").failed();
-    assert!(ended.stderr.contains("audit `not_null"), "{}", ended.stderr);
-    assert_eq!(shown(), [["6", "5", "0", "5"]], "no bad row, no hole");
-    // What was promoted counts, not the files.
-    workspace.edit("models/inc.sql", "columns := (v)", "columns := (day)");
-    run(&workspace, "2024-01-07T01:00:00").failed();
-    assert_eq!(shown(), [["6", "5", "0", "5"]]);
-
-    let plan = workspace.apply("prod", "2024-01-07T01:00:00");
-    assert_eq!(plan.changes()["db.inc"], "metadata/metadata");
-    run(&workspace, "2024-01-07T01:00:00").fine();
-    assert_eq!(shown(), [["6", "6", "1", "6"]], "the audit allows it now");
-    let ended = run(&workspace, "2024-01-07T01:00:00").fine();
-    assert!(ended.stdout.contains("Nothing is due"), "{}", ended.stdout);
-}
-
-#[test]
 fn statements_run_before_and_after_everything_else() {
     let workspace = Workspace::new(&[(
         "models/a.sql",

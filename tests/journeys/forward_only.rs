@@ -1,4 +1,4 @@
-//! Forward-only changes: rows that are there stay, new ones come by the new definition; and golden scenario P2.
+//! Forward-only changes: rows that are there stay, new ones come by the new definition.
 //!
 //! Where the reference alters production's table in place, Siding lets a new table begin as a copy of it: readers, other
 //! environments and rollbacks keep the old one as it was.
@@ -37,7 +37,7 @@ fn column_k(workspace: &Workspace) {
     );
 }
 
-/// P2: `inc` by day, `total` on it, `v` a view on that.
+/// `inc` by day, `total` on it, `v` a view on that.
 fn p2() -> Workspace {
     let workspace = days();
     workspace.write(
@@ -46,83 +46,6 @@ fn p2() -> Workspace {
     );
     workspace.apply("prod", NOW);
     workspace
-}
-
-#[test]
-fn a_new_column_is_previewed_without_an_empty_table_and_deployed_without_a_backfill() {
-    let workspace = p2();
-    column_k(&workspace);
-
-    let dev = planned(&workspace, NOW, &["dev", "--forward-only", "--auto-apply"]);
-
-    assert_eq!(dev.changes()["db.inc"], "direct/forward_only");
-    assert_eq!(dev.model("db.inc")["preview"], true);
-    let last_day = serde_json::json!([["2024-01-05T00:00:00Z", "2024-01-06T00:00:00Z"]]);
-    assert_eq!(dev.model("db.inc")["backfill"], last_day);
-    // All days are there; the last one is by the new definition.
-    assert_eq!(
-        workspace.rows("SELECT x, k FROM db__dev.inc ORDER BY ds"),
-        [
-            ["1", "NULL"],
-            ["2", "NULL"],
-            ["3", "NULL"],
-            ["4", "NULL"],
-            ["5", "1005"]
-        ]
-    );
-    // What reads none of it shows what production shows, never an empty table.
-    assert_eq!(
-        dev.table("db.total"),
-        planned(&workspace, NOW, &["prod"]).table("db.total")
-    );
-    assert_eq!(workspace.rows("FROM db__dev.total"), [["15"]]);
-    assert_eq!(workspace.rows("FROM db__dev.v"), [["15"]]);
-    assert_eq!(
-        workspace.rows("SELECT count(*) FROM db__dev.daily"),
-        [["5"]]
-    );
-    // Production is as it was.
-    assert_eq!(
-        workspace.rows("SELECT * FROM db.inc WHERE ds = '2024-01-05'"),
-        [["2024-01-05", "5"]]
-    );
-
-    // The stored decision counts: no flag is needed, nothing is computed.
-    let prod = planned(&workspace, NOW, &["prod", "--auto-apply"]);
-    assert_eq!(prod.backfilled(), Vec::<String>::new());
-    assert_eq!(prod.model("db.inc")["forward_only"], true);
-    assert!(prod.model("db.inc")["copied_from"].is_string());
-    assert_eq!(
-        workspace.rows("SELECT x, k FROM db.inc ORDER BY ds"),
-        [
-            ["1", "NULL"],
-            ["2", "NULL"],
-            ["3", "NULL"],
-            ["4", "NULL"],
-            ["5", "NULL"]
-        ],
-        "a preview is never promoted"
-    );
-    let again = workspace.plan("prod", NOW);
-    assert!(
-        again
-            .changes()
-            .values()
-            .all(|change| change == "unchanged/-"),
-        "{:?}",
-        again.changes()
-    );
-    assert_eq!(again.backfilled(), Vec::<String>::new());
-
-    workspace.execute("INSERT INTO raw.t VALUES ('2024-01-06', 6)");
-    workspace
-        .run(&["run", "prod", "--execution-time", "2024-01-07"])
-        .fine();
-    assert_eq!(
-        workspace.rows("SELECT x, k FROM db.inc WHERE ds >= '2024-01-05' ORDER BY ds"),
-        [["5", "NULL"], ["6", "1006"]]
-    );
-    assert_eq!(workspace.rows("FROM db.v"), [["21"]]);
 }
 
 #[test]
@@ -185,87 +108,6 @@ fn a_reader_of_a_changed_value_is_built_on_the_mixture_and_never_taken_for_anoth
     assert_eq!(
         workspace.rows("SELECT sum(y)::INT FROM db.daily"),
         [["300"]]
-    );
-}
-
-#[test]
-fn reverting_shows_the_old_table_again_and_fills_what_it_has_missed() {
-    let workspace = p2();
-    let first = workspace.plan("prod", NOW);
-    column_k(&workspace);
-    planned(&workspace, NOW, &["prod", "--forward-only", "--auto-apply"]);
-    workspace.execute("INSERT INTO raw.t VALUES ('2024-01-06', 6)");
-    workspace
-        .run(&["run", "prod", "--execution-time", "2024-01-07"])
-        .fine();
-
-    workspace.edit("models/inc.sql", ", x + 1000 AS k", "");
-    let reverted = workspace.apply("prod", "2024-01-07");
-
-    assert_eq!(reverted.table("db.inc"), first.table("db.inc"));
-    assert_eq!(reverted.backfilled(), ["db.inc"]);
-    assert_eq!(
-        workspace.rows("SELECT * FROM db.inc ORDER BY ds DESC LIMIT 2"),
-        [["2024-01-06", "6"], ["2024-01-05", "5"]]
-    );
-    assert_eq!(workspace.rows("FROM db.v"), [["21"]]);
-}
-
-#[test]
-fn a_rollback_shows_what_was_there_before_the_change() {
-    let workspace = p2();
-    column_k(&workspace);
-    planned(&workspace, NOW, &["prod", "--forward-only", "--auto-apply"]);
-
-    workspace.run(&["rollback", "prod"]).fine();
-
-    assert_eq!(
-        workspace.rows("SELECT * FROM db.inc WHERE ds = '2024-01-05'"),
-        [["2024-01-05", "5"]]
-    );
-}
-
-#[test]
-fn the_lookback_never_reaches_before_the_date_from_which_a_change_counts() {
-    let workspace = days();
-    workspace.edit(
-        "models/inc.sql",
-        "time_column ds",
-        "time_column ds, lookback 2",
-    );
-    workspace.apply("prod", NOW);
-    workspace.edit(
-        "models/inc.sql",
-        "SELECT ds, x FROM",
-        "SELECT ds, x + 100 AS x FROM",
-    );
-
-    let plan = planned(
-        &workspace,
-        NOW,
-        &[
-            "prod",
-            "--forward-only",
-            "--effective-from",
-            "2024-01-04",
-            "--auto-apply",
-        ],
-    );
-
-    let since = serde_json::json!([["2024-01-04T00:00:00Z", "2024-01-06T00:00:00Z"]]);
-    assert_eq!(plan.model("db.inc")["backfill"], since);
-    let rows = workspace.rows("SELECT x FROM db.inc ORDER BY ds");
-    assert_eq!(rows, [["1"], ["2"], ["3"], ["104"], ["105"]]);
-    assert_eq!(workspace.rows("FROM db.total"), [["215"]]);
-
-    // Nor does the one of a later run.
-    workspace.execute("UPDATE raw.t SET x = 50 WHERE ds <= '2024-01-04'; INSERT INTO raw.t VALUES ('2024-01-06', 6)");
-    workspace
-        .run(&["run", "prod", "--execution-time", "2024-01-07"])
-        .fine();
-    assert_eq!(
-        workspace.rows("SELECT x FROM db.inc ORDER BY ds"),
-        [["1"], ["2"], ["3"], ["150"], ["105"], ["106"]]
     );
 }
 

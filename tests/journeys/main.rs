@@ -19,6 +19,7 @@ mod choices;
 mod cluster;
 mod dialects;
 mod engine_paths;
+mod engines;
 mod environment_life;
 #[cfg(unix)]
 mod estimates;
@@ -55,7 +56,12 @@ mod rough_hands;
 #[cfg(unix)]
 mod running;
 mod scenario_p1;
+mod scenario_p10;
+mod scenario_p2;
 mod scenario_p3;
+mod scenario_p6;
+mod scenario_p7;
+mod scenario_p9;
 mod table_diff;
 mod time_walk;
 #[cfg(unix)]

@@ -54,21 +54,10 @@ again! {
         a_row_without_a_time_is_there_from_the_beginning,
         names_and_type_of_the_times_are_the_models,
         what_a_history_reads_may_be_filled_in_batches;
-    environment_life:
-        a_bad_day_that_a_blocking_audit_finds_is_never_visible;
     ledger:
         a_janitor_for_one_environment_touches_no_other;
     running:
         a_run_tells_what_it_did_model_by_model,
         a_failed_model_stops_its_readers_and_nobody_else,
         a_run_of_some_models_fills_what_they_read_and_nothing_else;
-    scenario_p1:
-        the_first_plan_builds_everything,
-        a_second_plan_finds_nothing_to_do,
-        reformatting_builds_nothing,
-        a_new_column_rebuilds_its_model_and_who_selects_everything,
-        deploying_what_dev_built_executes_nothing,
-        reverting_and_applying_again_reuses_every_table,
-        a_changed_value_rebuilds_everything_below,
-        a_harmless_edit_does_not_hide_a_breaking_one_above_it;
 }

@@ -35,7 +35,7 @@ pub(crate) fn days() -> Workspace {
     ]);
     workspace.execute(
         "CREATE SCHEMA raw; CREATE TABLE raw.t AS
-         SELECT DATE '2024-01-01' + CAST(n AS INTEGER) AS ds, CAST(n + 1 AS INTEGER) AS x FROM range(5) AS r(n)",
+         SELECT DATE '2024-01-01' + CAST(n AS INTEGER) AS ds, CAST(n + 1 AS INTEGER) AS x FROM generate_series(0, 4) AS r(n)",
     );
     workspace
 }

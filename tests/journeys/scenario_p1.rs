@@ -3,8 +3,22 @@
 //! Where the reference edits a view in place (its `v` keeps the version when `a` gains a column), Siding gives
 //! the view a version of its own, so that the deployment is a switch and nothing else.
 
+use crate::engines::columns;
+use crate::engines::on_both_engines;
 use crate::workspace::Workspace;
 use crate::workspace::map;
+
+on_both_engines! {
+    the_first_plan_builds_everything,
+    a_second_plan_finds_nothing_to_do,
+    reformatting_builds_nothing,
+    a_new_column_rebuilds_its_model_and_who_selects_everything,
+    deploying_what_dev_built_executes_nothing,
+    reverting_and_applying_again_reuses_every_table,
+    a_changed_value_rebuilds_everything_below,
+    a_harmless_edit_does_not_hide_a_breaking_one_above_it,
+    one_change_after_the_other_is_what_readers_see,
+}
 
 const NOW: &str = "2024-01-10";
 
@@ -33,8 +47,7 @@ fn add_z(workspace: &Workspace) {
     workspace.edit("models/a.sql", "'b' AS y", "'b' AS y, 3 AS z");
 }
 
-#[test]
-pub(crate) fn the_first_plan_builds_everything() {
+fn the_first_plan_builds_everything() {
     let workspace = p1();
 
     let plan = workspace.apply("prod", NOW);
@@ -63,8 +76,7 @@ pub(crate) fn the_first_plan_builds_everything() {
     );
 }
 
-#[test]
-pub(crate) fn a_second_plan_finds_nothing_to_do() {
+fn a_second_plan_finds_nothing_to_do() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 
@@ -79,8 +91,7 @@ pub(crate) fn a_second_plan_finds_nothing_to_do() {
     assert!(!plan.is_virtual_only());
 }
 
-#[test]
-pub(crate) fn reformatting_builds_nothing() {
+fn reformatting_builds_nothing() {
     let workspace = p1();
     let prod = workspace.apply("prod", NOW);
 
@@ -106,8 +117,7 @@ pub(crate) fn reformatting_builds_nothing() {
     assert_eq!(plan.table("db.v"), prod.table("db.v"));
 }
 
-#[test]
-pub(crate) fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
+fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
     let workspace = p1();
     let prod = workspace.apply("prod", NOW);
 
@@ -138,8 +148,7 @@ pub(crate) fn a_new_column_rebuilds_its_model_and_who_selects_everything() {
     );
 }
 
-#[test]
-pub(crate) fn deploying_what_dev_built_executes_nothing() {
+fn deploying_what_dev_built_executes_nothing() {
     let workspace = p1();
     workspace.apply("prod", NOW);
     add_z(&workspace);
@@ -162,8 +171,7 @@ pub(crate) fn deploying_what_dev_built_executes_nothing() {
     assert_eq!(workspace.rows("SELECT z FROM db.a"), [["3"]]);
 }
 
-#[test]
-pub(crate) fn reverting_and_applying_again_reuses_every_table() {
+fn reverting_and_applying_again_reuses_every_table() {
     let workspace = p1();
     let first = workspace.apply("prod", NOW);
     add_z(&workspace);
@@ -182,8 +190,7 @@ pub(crate) fn reverting_and_applying_again_reuses_every_table() {
     assert_eq!(workspace.rows("SELECT * FROM db.s"), [["1", "b", "3"]]);
 }
 
-#[test]
-pub(crate) fn a_changed_value_rebuilds_everything_below() {
+fn a_changed_value_rebuilds_everything_below() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 
@@ -209,8 +216,7 @@ pub(crate) fn a_changed_value_rebuilds_everything_below() {
     assert_eq!(workspace.rows("SELECT * FROM db.v"), [["1"]]);
 }
 
-#[test]
-pub(crate) fn a_harmless_edit_does_not_hide_a_breaking_one_above_it() {
+fn a_harmless_edit_does_not_hide_a_breaking_one_above_it() {
     let workspace = p1();
     workspace.apply("prod", NOW);
 
@@ -229,4 +235,61 @@ pub(crate) fn a_harmless_edit_does_not_hide_a_breaking_one_above_it() {
         workspace.rows("SELECT x FROM db.v UNION ALL SELECT x FROM db.t"),
         [["5"], ["5"]]
     );
+}
+
+/// All steps of the table, one after the other, as the rows show them.
+fn one_change_after_the_other_is_what_readers_see() {
+    let workspace = p1();
+    let shown = |schema: &str| -> Vec<String> {
+        let rows = ["a", "b", "s", "v"].into_iter().flat_map(|name| {
+            let rows = workspace.rows(&format!("FROM {schema}.{name}"));
+            rows.into_iter()
+                .map(move |row| format!("{name} {}", row.join(" ")))
+        });
+        rows.collect()
+    };
+    let old = ["a 1 b", "b 1 b", "s 1 b", "v 1"];
+    let with_z = ["a 1 b 3", "b 1 b", "s 1 b 3", "v 1"];
+    workspace.apply("prod", NOW);
+    assert_eq!(shown("db"), old);
+
+    workspace.edit(
+        "models/a.sql",
+        "SELECT 1 AS x,",
+        "select\n  1 as X, -- one\n ",
+    );
+    workspace.apply("dev", NOW);
+    assert_eq!(shown("db__dev"), old);
+    workspace.edit(
+        "models/a.sql",
+        "select\n  1 as X, -- one\n ",
+        "SELECT 1 AS x,",
+    );
+
+    add_z(&workspace);
+    workspace.apply("dev", NOW);
+    assert_eq!(
+        (shown("db__dev"), shown("db")),
+        (
+            with_z.map(str::to_owned).to_vec(),
+            old.map(str::to_owned).to_vec()
+        )
+    );
+    assert_eq!(columns(&workspace, "db__dev.s"), ["x", "y", "z"]);
+    workspace.apply("prod", NOW);
+    assert_eq!(shown("db"), with_z);
+
+    workspace.edit("models/a.sql", ", 3 AS z", "");
+    workspace.apply("prod", NOW);
+    assert_eq!(shown("db"), old);
+    assert_eq!(columns(&workspace, "db.s"), ["x", "y"]);
+    assert_eq!(shown("db__dev"), with_z, "dev stays where it was");
+    add_z(&workspace);
+    workspace.apply("prod", NOW);
+    assert_eq!(shown("db"), with_z);
+
+    workspace.edit("models/a.sql", "1 AS x", "2 AS x");
+    workspace.apply("dev", NOW);
+    assert_eq!(shown("db__dev"), ["a 2 b 3", "b 2 b", "s 2 b 3", "v 2"]);
+    assert_eq!(shown("db"), with_z);
 }

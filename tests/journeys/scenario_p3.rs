@@ -1,8 +1,17 @@
 //! Golden scenario P3: `a` and `b` meet in `c`, which `d` reads; several changes at once, in several environments.
 
+use crate::engines::on_both_engines;
 use crate::restatement::with;
 use crate::workspace::Workspace;
 use crate::workspace::map;
+
+on_both_engines! {
+    the_worse_of_two_parents_decides,
+    a_harmless_edit_in_between_does_not_hide_the_change_above_it,
+    changes_of_two_environments_meet_in_production_without_a_rebuild,
+    what_dev_made_of_restated_data_is_missing_there,
+    after_the_environments_only_productions_tables_are_left,
+}
 
 const NOW: &str = "2024-01-06";
 
@@ -34,7 +43,6 @@ fn p3() -> Workspace {
     workspace
 }
 
-#[test]
 fn the_worse_of_two_parents_decides() {
     let workspace = p3();
     workspace.edit("models/a.sql", "1 AS x", "1 AS x, 9 AS w");
@@ -56,7 +64,6 @@ fn the_worse_of_two_parents_decides() {
     assert_eq!(workspace.rows("FROM db__dev.d"), [["1", "3"]]);
 }
 
-#[test]
 fn a_harmless_edit_in_between_does_not_hide_the_change_above_it() {
     let workspace = p3();
     workspace.edit("models/a.sql", "1 AS x", "5 AS x");
@@ -68,7 +75,6 @@ fn a_harmless_edit_in_between_does_not_hide_the_change_above_it() {
     assert_eq!(workspace.rows("FROM db.d"), [["5", "2"]]);
 }
 
-#[test]
 fn changes_of_two_environments_meet_in_production_without_a_rebuild() {
     let workspace = p3();
     workspace.edit("models/a.sql", "1 AS x", "1 AS x, 9 AS w");
@@ -88,7 +94,6 @@ fn changes_of_two_environments_meet_in_production_without_a_rebuild() {
     assert_eq!(workspace.rows("SELECT w, v FROM db.a, db.b"), [["9", "8"]]);
 }
 
-#[test]
 fn what_dev_made_of_restated_data_is_missing_there() {
     let workspace = p3();
     workspace.edit("models/a.sql", "1 AS x", "4 AS x");
@@ -102,4 +107,35 @@ fn what_dev_made_of_restated_data_is_missing_there() {
     let dev = workspace.apply("d3", NOW);
     assert_eq!(dev.backfilled(), ["db.c", "db.d"]);
     assert_eq!(workspace.rows("FROM db__d3.d"), [["4", "20"]]);
+}
+
+fn after_the_environments_only_productions_tables_are_left() {
+    let workspace = p3();
+    let tables = ["db.a", "db.b", "db.c", "db.d"];
+    let prod = workspace.plan("prod", NOW);
+    let mut expected: Vec<String> = tables.iter().map(|name| prod.table(name)).collect();
+    expected.push("raw.t".to_owned());
+    expected.sort();
+    workspace.edit("models/a.sql", "1 AS x", "4 AS x");
+    workspace.apply("d1", NOW);
+    workspace.edit("models/c.sql", "b.y FROM", "b.y + 1 AS y FROM");
+    workspace.apply("d2", NOW);
+    assert_eq!(workspace.rows("FROM db__d1.d"), [["4", "2"]]);
+    assert_eq!(workspace.rows("FROM db__d2.d"), [["4", "3"]]);
+
+    for name in ["d1", "d2"] {
+        workspace.run(&["invalidate", name]).fine();
+    }
+    workspace.run(&["janitor", "--ignore-ttl"]).fine();
+
+    assert_eq!(workspace.objects("BASE TABLE"), expected);
+    assert_eq!(workspace.objects("VIEW"), tables);
+    let schemas = workspace.rows(
+        "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'db\\_\\_d%' ESCAPE '\\'",
+    );
+    assert!(schemas.is_empty(), "{schemas:?}");
+    assert_eq!(workspace.rows("FROM db.d"), [["1", "2"]]);
+    // What is gone can be made again.
+    workspace.apply("d1", NOW);
+    assert_eq!(workspace.rows("FROM db__d1.d"), [["4", "3"]]);
 }

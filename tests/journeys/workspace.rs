@@ -202,7 +202,11 @@ impl Workspace {
     #[track_caller]
     pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         if let Some(database) = &self.postgres {
-            return wait(postgres::rows(database, sql));
+            // DuckDB's short form of a query.
+            let all = sql
+                .strip_prefix("FROM ")
+                .map(|rest| format!("SELECT * FROM {rest}"));
+            return wait(postgres::rows(database, all.as_deref().unwrap_or(sql)));
         }
         let connection = duckdb::Connection::open(self.database()).unwrap();
         rows(&connection, sql)
