@@ -1,5 +1,7 @@
 //! `siding plan`
 
+use anyhow::Context;
+
 use crate::cli::Ending;
 use crate::cli::Usage;
 use crate::cli::control::Interrupts;
@@ -32,6 +34,7 @@ use crate::plan::PlanSummary;
 use crate::plan::Prices;
 use crate::plan::SUMMARY_VERSION;
 use crate::project::Connection;
+use crate::project::NO_MODELS;
 use crate::snapshot::ChangeCategory;
 
 /// Compare the project with an environment; show what would change, and apply it on request
@@ -92,7 +95,7 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> anyhow::Result<Ending> {
     let now = execution_time(args.execution_time.as_deref())?;
-    let session = match Session::open(&settings.session()).await {
+    let session = match open(settings, args).await {
         Ok(session) => session,
         Err(error) => return refused(error, args, printer),
     };
@@ -103,10 +106,7 @@ pub(super) async fn run(
             .map(|text| moment(option, text, now))
             .transpose()
     };
-    let environment = args
-        .environment
-        .clone()
-        .unwrap_or_else(|| session.default_environment());
+    let environment = target(args, &session);
     let mut choices = session.choices(args.categories.iter().cloned().collect(), &user());
     if args.more.no_auto_categorization {
         (choices.sql, choices.seed, choices.external) = (Ask::Always, Ask::Always, Ask::Always);
@@ -159,6 +159,13 @@ pub(super) async fn run(
     if args.more.explain {
         return Ok(Ending::Fine);
     }
+    let removed = all_removed(&planned);
+    if auto_apply && removed.is_some() && !args.more.remove_all {
+        anyhow::bail!(
+            "this plan removes every view that `{}` has; add --remove-all if that is meant",
+            request.environment
+        );
+    }
     if !auto_apply {
         if args.no_prompts || !printer.is_interactive() {
             if printer.format == Format::Text {
@@ -166,12 +173,14 @@ pub(super) async fn run(
             }
             return Ok(Ending::Fine);
         }
-        let question = if planned.plan.work.is_empty() {
-            "Apply - Virtual Update"
-        } else {
-            "Apply - Backfill Tables"
+        let question = match removed {
+            Some(views) => {
+                format!("Remove every view of `{}` ({views})", request.environment)
+            }
+            None if planned.plan.work.is_empty() => "Apply - Virtual Update".to_owned(),
+            None => "Apply - Backfill Tables".to_owned(),
         };
-        if !confirm(printer, question) {
+        if !confirm(printer, &question) {
             printer.note("Not applied.");
             return Ok(Ending::Failed);
         }
@@ -222,6 +231,44 @@ pub(super) async fn run(
         ));
     }
     Ok(Ending::Fine)
+}
+
+/// The project. One that has lost its last model is opened as well, where that leaves something to remove.
+async fn open(settings: &Settings, args: &Args) -> anyhow::Result<Session> {
+    let error = match Session::open(&settings.session()).await {
+        Ok(session) => return Ok(session),
+        Err(error) => error,
+    };
+    let lacks_models = error.downcast_ref::<OpenError>().is_some_and(|open| {
+        let mut errors = open.diagnostics.iter().filter(|found| found.is_error());
+        errors.all(|found| found.rule == NO_MODELS)
+    });
+    if !lacks_models {
+        return Err(error);
+    }
+    let session = Session::open_config(&settings.session()).await?;
+    let environment = session
+        .state()
+        .environment(&target(args, &session))
+        .await
+        .context("reading the environment")?;
+    let has_models = environment.is_some_and(|environment| !environment.snapshots.is_empty());
+    if has_models { Ok(session) } else { Err(error) }
+}
+
+/// The environment to change.
+fn target(args: &Args, session: &Session) -> EnvironmentName {
+    let named = args.environment.clone();
+    named.unwrap_or_else(|| session.default_environment())
+}
+
+/// How many views the environment has, if the plan leaves none of them.
+fn all_removed(planned: &Planned) -> Option<usize> {
+    let target = planned.current.target.as_ref()?;
+    let before = target.snapshots.iter().filter(|entry| entry.view).count();
+    let left = planned.plan.promoted.snapshots.iter();
+    let is_left = left.into_iter().any(|entry| entry.view);
+    (before > 0 && !is_left).then_some(before)
 }
 
 /// What applying takes. The warehouse is asked about models without a past, where it is there and this process would

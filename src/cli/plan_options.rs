@@ -60,6 +60,9 @@ pub(super) struct Options {
         hide_default_value = true
     )]
     min_intervals: u32,
+    /// With --auto-apply: let the plan remove every view that the environment has
+    #[arg(long)]
+    pub(super) remove_all: bool,
     /// Let people decide about every edited model, whatever the project says
     #[arg(long)]
     pub(super) no_auto_categorization: bool,

@@ -12,6 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::in_the_way::check_free;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
@@ -151,6 +152,7 @@ async fn apply_held(
     check_current(plan, state).await?;
     check_views(plan, state).await?;
     check_tables(plan, engine).await?;
+    check_free(engine, state, &plan.promoted, &plan.views.create).await?;
     let new: Vec<Snapshot> = plan
         .draft
         .new

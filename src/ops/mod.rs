@@ -13,6 +13,7 @@ mod environments;
 mod estimate;
 mod explain;
 mod files;
+mod in_the_way;
 mod init;
 mod janitor;
 mod job;

@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
 use crate::ops::dress::dressings;
+use crate::ops::in_the_way::check_free;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::plan::ViewSwitch;
@@ -66,6 +67,7 @@ pub(super) async fn promote(
     if control.stop.is_asked() {
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }
+    check_free(engine, state, record, &promotion.views.create).await?;
     write_down_views(engine, state, promotion, now).await?;
     let before = state.environment(&record.name).await;
     let before = before.context("reading the environment")?;

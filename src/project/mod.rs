@@ -114,6 +114,9 @@ pub(crate) struct Settings<'a> {
     default_audits: Vec<AuditCall>,
 }
 
+/// The rule of a project without models.
+pub const NO_MODELS: &str = "no-models";
+
 /// The configuration alone, and everything that is wrong with it. `None` when it cannot be read.
 pub fn load_config(files: &FileTree, options: &LoadOptions) -> (Option<Config>, Vec<Diagnostic>) {
     match config::find(files) {
@@ -214,7 +217,7 @@ fn load_remembering(
         models.insert(model.name.clone(), model);
     }
     if !has_models && diagnostics.iter().all(|diagnostic| !diagnostic.is_error()) {
-        let diagnostic = Diagnostic::error("no-models", "the project has no models")
+        let diagnostic = Diagnostic::error(NO_MODELS, "the project has no models")
             .help("Put `.sql` files with a MODEL block into `models/`, or run `siding init`.");
         diagnostics.push(diagnostic);
     }

@@ -5,6 +5,7 @@
 )]
 
 mod bad_input;
+mod bad_input_objects;
 mod bot_closed;
 mod bot_commands;
 mod bot_crash;
@@ -38,6 +39,7 @@ mod kinds_crash;
 mod kinds_history;
 mod kinds_input;
 mod kinds_statements;
+mod last_model;
 #[cfg(target_os = "linux")]
 mod leases;
 #[cfg(unix)]

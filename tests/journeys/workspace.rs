@@ -115,6 +115,11 @@ impl Workspace {
         workspace
     }
 
+    /// Whether the story is told on PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

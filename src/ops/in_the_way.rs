@@ -1,0 +1,104 @@
+//! What stands where views are to be, and is not ours.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+
+use crate::engine::EngineAdapter;
+use crate::engine::ObjectKind;
+use crate::environment::Environment;
+use crate::sql::TableName;
+use crate::sql::quote_string;
+use crate::state::StateStore;
+
+/// Fails when a view of `environment` would take the place of a table or view that somebody else has made.
+///
+/// Ours are those of the ledger and of the record; and views over the very schema of the new table, for nobody
+/// else makes such: they are what is left when the state was lost.
+pub(super) async fn check_free(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    environment: &Environment,
+    create: &[(TableName, TableName)],
+) -> anyhow::Result<()> {
+    let schemas: BTreeSet<String> = create
+        .iter()
+        .filter_map(|(view, _)| view.schema.clone())
+        .collect();
+    if schemas.is_empty() {
+        return Ok(());
+    }
+    let schemas: Vec<String> = schemas.into_iter().collect();
+    let found = engine
+        .objects(&schemas)
+        .await
+        .context("listing the views of the warehouse")?;
+    let tables: BTreeSet<&TableName> = of_kind(&found, ObjectKind::Table);
+    if let Some((view, _)) = create.iter().find(|(view, _)| tables.contains(view)) {
+        anyhow::bail!(
+            "there is a table `{}` already, which Siding has not made; rename or drop it, or give the model another name",
+            view.plain()
+        );
+    }
+    let views: BTreeSet<&TableName> = of_kind(&found, ObjectKind::View);
+    if views.is_empty() {
+        return Ok(());
+    }
+    let ours = ours(state, environment).await?;
+    let others = create
+        .iter()
+        .filter(|(view, _)| views.contains(view) && !ours.contains(view));
+    for (view, table) in others {
+        if !reads_schema_of(engine, view, table).await? {
+            anyhow::bail!(
+                "there is a view `{}` already, which Siding has not made; rename or drop it, or give the model another name",
+                view.plain()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn of_kind(objects: &[crate::engine::EngineObject], kind: ObjectKind) -> BTreeSet<&TableName> {
+    let of_kind = objects.iter().filter(|object| object.kind == kind);
+    of_kind.map(|object| &object.table).collect()
+}
+
+/// The views that the environment has or had.
+async fn ours(
+    state: &StateStore,
+    environment: &Environment,
+) -> anyhow::Result<BTreeSet<TableName>> {
+    let name = &environment.name;
+    let ledger = state.ledger_views(name.as_str()).await;
+    let mut ours: BTreeSet<TableName> = ledger.context("reading the ledger")?.into_iter().collect();
+    let recorded = state.environment(name).await;
+    if let Some(recorded) = recorded.context("reading the environment")? {
+        let shown = recorded.snapshots.iter().filter(|entry| entry.view);
+        ours.extend(shown.map(|entry| recorded.view(&entry.id.name)));
+    }
+    Ok(ours)
+}
+
+/// Whether what `view` selects names the schema of `table`.
+async fn reads_schema_of(
+    engine: &dyn EngineAdapter,
+    view: &TableName,
+    table: &TableName,
+) -> anyhow::Result<bool> {
+    let (Some(of), Some(schema)) = (&view.schema, &table.schema) else {
+        return Ok(false);
+    };
+    let sql = format!(
+        "SELECT definition FROM pg_catalog.pg_views WHERE schemaname = {} AND viewname = {}",
+        quote_string(of),
+        quote_string(&view.name)
+    );
+    let rows = engine
+        .query(&sql)
+        .await
+        .context("looking what a view selects")?;
+    let definitions = rows.strings("definition")?;
+    let mut definitions = definitions.into_iter().flatten();
+    Ok(definitions.any(|definition| definition.contains(schema)))
+}
