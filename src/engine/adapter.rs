@@ -1,5 +1,6 @@
 //! What everything above needs from a warehouse.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -90,6 +91,19 @@ pub trait EngineAdapter: Send + Sync {
     /// Stops what runs now on any connection of this adapter; those statements end in
     /// [`EngineError::Interrupted`]. What starts later is not affected.
     fn interrupt(&self);
+
+    /// `name` as the engine keeps it: some cut long ones.
+    fn stored_name<'name>(&self, name: &'name str) -> Cow<'name, str> {
+        Cow::Borrowed(name)
+    }
+
+    /// `table` as [`objects`](Self::objects) calls it.
+    fn listed(&self, table: &TableName) -> TableName {
+        TableName {
+            name: self.stored_name(&table.name).into_owned(),
+            ..table.clone()
+        }
+    }
 
     /// Makes a schema unless it exists.
     fn create_schema(&self, catalog: Option<&str>, schema: &str) -> String {

@@ -163,6 +163,24 @@ impl IntervalUnit {
         .unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 
+    /// How many cells of the grid the time from `start` to `end` touches, with those that it only begins or ends in.
+    pub fn cells(self, start: DateTime<Utc>, end: DateTime<Utc>) -> u64 {
+        if end <= start {
+            return 0;
+        }
+        let last = end - TimeDelta::milliseconds(1);
+        let number = |time: DateTime<Utc>| match self.months() {
+            Some(months) => {
+                let month = i64::from(time.year()) * 12 + i64::from(time.month0());
+                month.div_euclid(i64::from(months))
+            }
+            None => time
+                .timestamp_millis()
+                .div_euclid(self.length().num_milliseconds()),
+        };
+        (number(last) - number(start)).unsigned_abs() + 1
+    }
+
     fn times(self, count: u32) -> Option<TimeDelta> {
         let millis = self
             .length()
@@ -296,6 +314,26 @@ mod tests {
                 unit.back(time, u32::MAX);
                 unit.forward(time, u32::MAX);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cells_are_as_many_as_one_meets_on_the_way(
+            start in -2_000_000_000i64..4_000_000_000,
+            length in 0i64..100_000_000,
+            index in 0..IntervalUnit::ALL.len(),
+        ) {
+            let unit = IntervalUnit::ALL[index];
+            // At most some hundred thousand steps.
+            let length = length.min(unit.length().num_seconds() * 300);
+            let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+            let (mut met, mut cursor) = (0, at(start));
+            while cursor < at(start + length) {
+                cursor = unit.next(cursor);
+                met += 1;
+            }
+            prop_assert_eq!(unit.cells(at(start), at(start + length)), met);
         }
     }
 

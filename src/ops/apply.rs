@@ -384,7 +384,7 @@ async fn check_tables(plan: &Plan, engine: &dyn EngineAdapter) -> anyhow::Result
     let found: BTreeSet<&TableName> = objects.iter().map(|object| &object.table).collect();
     let gone: Vec<String> = needed
         .iter()
-        .filter(|table| table.catalog.is_none() && !found.contains(**table))
+        .filter(|table| table.catalog.is_none() && !found.contains(&engine.listed(table)))
         .map(|table| format!("`{}`", table.plain()))
         .collect();
     anyhow::ensure!(

@@ -126,7 +126,7 @@ async fn ours(
                 continue;
             }
         };
-        match kinds.get(&table) {
+        match kinds.get(&engine.listed(&table)) {
             Some(found) if *found != expected => not_ours.push(table),
             Some(_) | None => ours.push((table, kind)),
         }

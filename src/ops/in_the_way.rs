@@ -34,7 +34,10 @@ pub(super) async fn check_free(
         .await
         .context("listing the views of the warehouse")?;
     let tables: BTreeSet<&TableName> = of_kind(&found, ObjectKind::Table);
-    if let Some((view, _)) = create.iter().find(|(view, _)| tables.contains(view)) {
+    if let Some((view, _)) = create
+        .iter()
+        .find(|(view, _)| tables.contains(&engine.listed(view)))
+    {
         anyhow::bail!(
             "there is a table `{}` already, which Siding has not made; rename or drop it, or give the model another name",
             view.plain()
@@ -47,7 +50,7 @@ pub(super) async fn check_free(
     let ours = ours(state, environment).await?;
     let others = create
         .iter()
-        .filter(|(view, _)| views.contains(view) && !ours.contains(view));
+        .filter(|(view, _)| views.contains(&engine.listed(view)) && !ours.contains(view));
     for (view, table) in others {
         if !reads_schema_of(engine, view, table).await? {
             anyhow::bail!(
@@ -91,8 +94,8 @@ async fn reads_schema_of(
     };
     let sql = format!(
         "SELECT definition FROM pg_catalog.pg_views WHERE schemaname = {} AND viewname = {}",
-        quote_string(of),
-        quote_string(&view.name)
+        quote_string(&engine.stored_name(of)),
+        quote_string(&engine.stored_name(&view.name))
     );
     let rows = engine
         .query(&sql)
@@ -100,5 +103,6 @@ async fn reads_schema_of(
         .context("looking what a view selects")?;
     let definitions = rows.strings("definition")?;
     let mut definitions = definitions.into_iter().flatten();
-    Ok(definitions.any(|definition| definition.contains(schema)))
+    let schema = engine.stored_name(schema);
+    Ok(definitions.any(|definition| definition.contains(&*schema)))
 }

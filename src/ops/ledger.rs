@@ -74,7 +74,7 @@ async fn schema_exists(
     // In another case it may be the same schema, or not; then it is not ours either.
     let sql = format!(
         "SELECT COUNT(*) FROM information_schema.schemata WHERE lower(schema_name) = lower({}){in_catalog}",
-        quote_string(schema)
+        quote_string(&engine.stored_name(schema))
     );
     let rows = engine.query(&sql).await.context("looking for a schema")?;
     Ok(rows.single_u64().context("a count is one number")? > 0)

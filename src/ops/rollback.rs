@@ -282,7 +282,7 @@ async fn tables_exist(
     let found: BTreeSet<&TableName> = found.iter().map(|object| &object.table).collect();
     let gone: Vec<String> = wanted
         .iter()
-        .filter(|table| !found.contains(**table))
+        .filter(|table| !found.contains(&engine.listed(table)))
         .map(|table| format!("`{}`", table.plain()))
         .collect();
     anyhow::ensure!(

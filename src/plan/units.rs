@@ -21,6 +21,7 @@ pub fn units_in(model: &Model, range: Interval) -> u64 {
     if model.kind.only_execution_time() {
         return 1;
     }
-    let count = range.units(interval_unit(model)).count();
-    u64::try_from(count).unwrap_or(u64::MAX).max(1)
+    interval_unit(model)
+        .cells(range.start(), range.end())
+        .max(1)
 }

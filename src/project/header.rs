@@ -335,6 +335,13 @@ impl HeaderReader {
     fn name(&mut self, file: &mut SqlFile<'_>, property: &Property, value: Value<'_>) {
         self.header.name_span = Some(property.span.clone());
         if let Some(table) = value.table() {
+            let parts = [&table.catalog, &table.schema];
+            let has_empty =
+                table.name.is_empty() || parts.into_iter().flatten().any(String::is_empty);
+            if has_empty {
+                let diagnostic = wrong(&format!("a part of the name `{}` is empty", value.raw()));
+                file.report(diagnostic, property.span.clone());
+            }
             self.header.name = Some(table);
             return;
         }

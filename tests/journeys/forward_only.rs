@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::engines::columns;
 use crate::restatement::days;
 use crate::workspace::Plan;
 use crate::workspace::Workspace;
@@ -49,7 +50,7 @@ fn p2() -> Workspace {
 }
 
 #[test]
-fn a_run_of_dev_goes_on_with_its_own_tables_and_leaves_those_of_production_alone() {
+pub(crate) fn a_run_of_dev_goes_on_with_its_own_tables_and_leaves_those_of_production_alone() {
     let workspace = p2();
     workspace.edit(
         "models/inc.sql",
@@ -82,7 +83,7 @@ fn a_run_of_dev_goes_on_with_its_own_tables_and_leaves_those_of_production_alone
 }
 
 #[test]
-fn a_reader_of_a_changed_value_is_built_on_the_mixture_and_never_taken_for_another() {
+pub(crate) fn a_reader_of_a_changed_value_is_built_on_the_mixture_and_never_taken_for_another() {
     let workspace = p2();
     let before = workspace.plan("prod", NOW);
     workspace.edit(
@@ -112,7 +113,7 @@ fn a_reader_of_a_changed_value_is_built_on_the_mixture_and_never_taken_for_anoth
 }
 
 #[test]
-fn dev_previews_from_the_date_on_which_a_change_is_to_count() {
+pub(crate) fn dev_previews_from_the_date_on_which_a_change_is_to_count() {
     let workspace = p2();
     workspace.edit(
         "models/inc.sql",
@@ -144,7 +145,7 @@ fn dev_previews_from_the_date_on_which_a_change_is_to_count() {
 }
 
 #[test]
-fn a_model_that_is_forward_only_needs_no_flag() {
+pub(crate) fn a_model_that_is_forward_only_needs_no_flag() {
     let workspace = days();
     workspace.edit(
         "models/inc.sql",
@@ -168,7 +169,7 @@ fn a_model_that_is_forward_only_needs_no_flag() {
 }
 
 #[test]
-fn a_change_of_kind_is_never_forward_only() {
+pub(crate) fn a_change_of_kind_is_never_forward_only() {
     let workspace = days();
     workspace.edit(
         "models/inc.sql",
@@ -194,7 +195,7 @@ fn a_change_of_kind_is_never_forward_only() {
 }
 
 #[test]
-fn a_destructive_change_is_refused_unless_somebody_allows_it() {
+pub(crate) fn a_destructive_change_is_refused_unless_somebody_allows_it() {
     let workspace = p2();
     column_k(&workspace);
     planned(&workspace, NOW, &["prod", "--forward-only", "--auto-apply"]);
@@ -219,14 +220,11 @@ fn a_destructive_change_is_refused_unless_somebody_allows_it() {
         workspace.rows("SELECT * FROM db.inc WHERE ds = '2024-01-05'"),
         [["2024-01-05", "5", "NULL"]]
     );
-    assert_eq!(
-        workspace.rows("SELECT column_name FROM (DESCRIBE db.inc)"),
-        [["ds"], ["x"], ["l"]]
-    );
+    assert_eq!(columns(&workspace, "db.inc"), ["ds", "x", "l"]);
 }
 
 #[test]
-fn what_a_model_says_about_its_columns_counts() {
+pub(crate) fn what_a_model_says_about_its_columns_counts() {
     for (policy, rows) in [
         ("on_destructive_change allow", vec!["ds", "y"]),
         ("on_destructive_change ignore", vec!["ds", "x", "y"]),
@@ -259,9 +257,7 @@ fn what_a_model_says_about_its_columns_counts() {
             if policy.contains("warn") { 2 } else { 0 },
             "{policy}"
         );
-        let names = workspace.rows("SELECT column_name FROM (DESCRIBE db.inc)");
-        let names: Vec<&str> = names.iter().map(|row| row[0].as_str()).collect();
-        assert_eq!(names, rows, "{policy}");
+        assert_eq!(columns(&workspace, "db.inc"), rows, "{policy}");
         workspace.execute("INSERT INTO raw.t VALUES ('2024-01-06', 6)");
         workspace
             .run(&["run", "prod", "--execution-time", "2024-01-07"])
@@ -294,7 +290,7 @@ fn what_a_model_says_about_its_columns_counts() {
 }
 
 #[test]
-fn a_type_that_no_query_tells_is_compared_where_the_engine_knows_it() {
+pub(crate) fn a_type_that_no_query_tells_is_compared_where_the_engine_knows_it() {
     let workspace = days();
     workspace.write("external_models.yaml", "- name: raw.t\n");
     workspace.edit(
@@ -315,12 +311,12 @@ fn a_type_that_no_query_tells_is_compared_where_the_engine_knows_it() {
     let ended = workspace.run(&all).failed();
 
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("makes column `x` anew as VARCHAR"), "{said}");
+    assert!(said.contains("makes column `x` anew as "), "{said}");
     assert_eq!(workspace.rows("FROM db.total"), [["15"]]);
 }
 
 #[test]
-fn the_same_change_again_finds_the_table_that_is_there() {
+pub(crate) fn the_same_change_again_finds_the_table_that_is_there() {
     let workspace = p2();
     column_k(&workspace);
     let one = planned(&workspace, NOW, &["dev", "--forward-only", "--auto-apply"]);
@@ -337,7 +333,7 @@ fn the_same_change_again_finds_the_table_that_is_there() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused() {
+pub(crate) fn options_that_contradict_each_other_are_refused() {
     let workspace = p2();
     let ended = workspace.run(&[
         "plan",
@@ -438,7 +434,7 @@ fn a_pull_request_has_productions_table_before_it_is_merged() {
 }
 
 #[test]
-fn a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew() {
+pub(crate) fn a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew() {
     let workspace = Workspace::new(&[
         (
             "models/now.sql",

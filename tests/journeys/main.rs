@@ -5,7 +5,9 @@
 )]
 
 mod bad_input;
+mod bad_input_names;
 mod bad_input_objects;
+mod bad_input_time;
 mod bot_closed;
 mod bot_commands;
 mod bot_crash;

@@ -15,6 +15,18 @@ macro_rules! again {
 }
 
 again! {
+    forward_only:
+        a_run_of_dev_goes_on_with_its_own_tables_and_leaves_those_of_production_alone,
+        a_reader_of_a_changed_value_is_built_on_the_mixture_and_never_taken_for_another,
+        dev_previews_from_the_date_on_which_a_change_is_to_count,
+        a_model_that_is_forward_only_needs_no_flag,
+        a_change_of_kind_is_never_forward_only,
+        a_destructive_change_is_refused_unless_somebody_allows_it,
+        what_a_model_says_about_its_columns_counts,
+        a_type_that_no_query_tells_is_compared_where_the_engine_knows_it,
+        the_same_change_again_finds_the_table_that_is_there,
+        options_that_contradict_each_other_are_refused,
+        a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew;
     kills:
         a_plan_that_is_killed_at_any_moment_is_completed_by_the_next,
         a_run_finishes_a_switch_that_was_recorded_but_not_done;
@@ -56,6 +68,18 @@ again! {
         what_a_history_reads_may_be_filled_in_batches;
     ledger:
         a_janitor_for_one_environment_touches_no_other;
+    restatement:
+        a_restated_day_is_filled_again_with_all_that_is_made_of_it,
+        what_is_not_filled_by_time_is_restated_whole,
+        without_a_range_all_of_it_is_filled_again_and_nothing_else,
+        a_restatement_does_not_go_beyond_what_was_filled,
+        a_model_that_is_never_restated_stays_and_so_does_what_only_it_feeds,
+        production_restated_clears_what_other_environments_made_of_it,
+        the_table_of_an_earlier_definition_is_filled_again_before_it_is_shown_again,
+        a_restatement_that_failed_half_way_is_finished_by_the_next_plan,
+        a_run_finishes_it_as_well,
+        a_table_of_production_is_not_restated_through_dev,
+        what_makes_no_sense_is_said_before_anything_is_done;
     running:
         a_run_tells_what_it_did_model_by_model,
         a_failed_model_stops_its_readers_and_nobody_else,

@@ -63,7 +63,7 @@ fn ranges(plan: &Plan, name: &str) -> Value {
 }
 
 #[test]
-fn a_restated_day_is_filled_again_with_all_that_is_made_of_it() {
+pub(crate) fn a_restated_day_is_filled_again_with_all_that_is_made_of_it() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.execute("UPDATE raw.t SET x = 100 WHERE ds IN ('2024-01-02', '2024-01-04')");
@@ -108,7 +108,7 @@ fn a_restated_day_is_filled_again_with_all_that_is_made_of_it() {
 
 /// The recorded cases `restatement/…` of the intervals.
 #[test]
-fn what_is_not_filled_by_time_is_restated_whole() {
+pub(crate) fn what_is_not_filled_by_time_is_restated_whole() {
     let kinds = [
         ("full", "FULL"),
         ("keyed", "INCREMENTAL_BY_UNIQUE_KEY (unique_key ds)"),
@@ -149,7 +149,7 @@ fn what_is_not_filled_by_time_is_restated_whole() {
 }
 
 #[test]
-fn without_a_range_all_of_it_is_filled_again_and_nothing_else() {
+pub(crate) fn without_a_range_all_of_it_is_filled_again_and_nothing_else() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.execute("UPDATE raw.t SET x = 0");
@@ -168,7 +168,7 @@ fn without_a_range_all_of_it_is_filled_again_and_nothing_else() {
 }
 
 #[test]
-fn a_restatement_does_not_go_beyond_what_was_filled() {
+pub(crate) fn a_restatement_does_not_go_beyond_what_was_filled() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.execute("INSERT INTO raw.t VALUES ('2024-01-06', 6), ('2024-01-07', 7)");
@@ -196,7 +196,7 @@ fn a_restatement_does_not_go_beyond_what_was_filled() {
 }
 
 #[test]
-fn a_model_that_is_never_restated_stays_and_so_does_what_only_it_feeds() {
+pub(crate) fn a_model_that_is_never_restated_stays_and_so_does_what_only_it_feeds() {
     let workspace = days();
     workspace.edit(
         "models/daily.sql",
@@ -223,7 +223,7 @@ fn a_model_that_is_never_restated_stays_and_so_does_what_only_it_feeds() {
 }
 
 #[test]
-fn production_restated_clears_what_other_environments_made_of_it() {
+pub(crate) fn production_restated_clears_what_other_environments_made_of_it() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.edit("models/daily.sql", "x * 10", "x * 20");
@@ -256,7 +256,7 @@ fn production_restated_clears_what_other_environments_made_of_it() {
 }
 
 #[test]
-fn the_table_of_an_earlier_definition_is_filled_again_before_it_is_shown_again() {
+pub(crate) fn the_table_of_an_earlier_definition_is_filled_again_before_it_is_shown_again() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.edit("models/total.sql", "sum(x)", "sum(x + 1)");
@@ -272,11 +272,11 @@ fn the_table_of_an_earlier_definition_is_filled_again_before_it_is_shown_again()
 }
 
 #[test]
-fn a_restatement_that_failed_half_way_is_finished_by_the_next_plan() {
+pub(crate) fn a_restatement_that_failed_half_way_is_finished_by_the_next_plan() {
     let workspace = days();
     workspace.write(
         "models/inc.sql",
-        "MODEL (name db.inc, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, batch_size 1),\n  \
+        "MODEL (name db.inc, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, batch_size 1, batch_concurrency 1),\n  \
          audits (accepted_range(column := x, max_v := 50)));\n\
          SELECT ds, x FROM raw.t WHERE ds BETWEEN @start_ds AND @end_ds\n",
     );
@@ -319,7 +319,7 @@ fn a_restatement_that_failed_half_way_is_finished_by_the_next_plan() {
 }
 
 #[test]
-fn a_run_finishes_it_as_well() {
+pub(crate) fn a_run_finishes_it_as_well() {
     let workspace = days();
     workspace.edit(
         "models/inc.sql",
@@ -341,7 +341,7 @@ fn a_run_finishes_it_as_well() {
 }
 
 #[test]
-fn a_table_of_production_is_not_restated_through_dev() {
+pub(crate) fn a_table_of_production_is_not_restated_through_dev() {
     let workspace = days();
     workspace.apply("prod", NOW);
     workspace.edit("models/total.sql", "sum(x)", "max(x)");
@@ -361,7 +361,7 @@ fn a_table_of_production_is_not_restated_through_dev() {
 }
 
 #[test]
-fn what_makes_no_sense_is_said_before_anything_is_done() {
+pub(crate) fn what_makes_no_sense_is_said_before_anything_is_done() {
     let workspace = days();
     for (arguments, said) in [
         (

@@ -10,6 +10,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,10 @@ impl Postgres {
 impl EngineAdapter for Postgres {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
+    }
+
+    fn stored_name<'name>(&self, name: &'name str) -> Cow<'name, str> {
+        short(name)
     }
 
     fn default_catalog(&self) -> Option<String> {

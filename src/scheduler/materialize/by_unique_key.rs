@@ -58,9 +58,8 @@ async fn merge(
         batch.model.name
     );
     let names = target.names();
-    let dialect = batch.model.dialect;
     let key = Key::of(&unique_key.unique_key, batch, target)?;
-    let mut on = key.equal_sides(&names, dialect, has_nulls);
+    let mut on = key.equal_sides(batch, &names, has_nulls);
     if let Some(filter) = &unique_key.merge_filter {
         on = format!("({filter}) AND {on}");
     }

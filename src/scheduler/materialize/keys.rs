@@ -5,7 +5,6 @@ use anyhow::Context;
 use crate::engine::Transaction;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::target::Target;
-use crate::sql::Dialect;
 use crate::sql::fold;
 use crate::sql::quote_identifier;
 use crate::sql::tokens;
@@ -31,7 +30,8 @@ impl<'a> Key<'a> {
             let name = part
                 .strip_prefix('"')
                 .and_then(|part| part.strip_suffix('"'));
-            let missing = name.filter(|name| !name.contains('"') && target.column(name).is_none());
+            let missing =
+                name.filter(|name| !name.contains('"') && target.column(batch, name).is_none());
             if let Some(name) = missing {
                 anyhow::bail!(
                     "the key column `{name}` of `{}` is not among the columns of its query: {}",
@@ -96,8 +96,8 @@ impl<'a> Key<'a> {
     /// The condition that `target` and `source`, which both have these columns, have the same key.
     pub(super) fn equal_sides(
         &self,
+        batch: &Batch<'_>,
         columns: &[String],
-        dialect: Dialect,
         has_nulls: bool,
     ) -> String {
         let equals = equals(has_nulls);
@@ -105,7 +105,7 @@ impl<'a> Key<'a> {
             .0
             .iter()
             .map(|part| {
-                let of = |side: &str| qualified(part, columns, side, dialect);
+                let of = |side: &str| qualified(part, columns, side, batch);
                 format!("({}) {equals} ({})", of("target"), of("source"))
             })
             .collect();
@@ -123,7 +123,8 @@ fn equals(has_nulls: bool) -> &'static str {
 }
 
 /// `expression` with `side` before each of `columns`.
-fn qualified(expression: &str, columns: &[String], side: &str, dialect: Dialect) -> String {
+fn qualified(expression: &str, columns: &[String], side: &str, batch: &Batch<'_>) -> String {
+    let dialect = batch.model.dialect;
     let tokens = tokens::tokenize(expression, dialect);
     let mut text = String::new();
     for (index, token) in tokens.iter().enumerate() {
@@ -140,9 +141,10 @@ fn qualified(expression: &str, columns: &[String], side: &str, dialect: Dialect)
             .find(|token| !token.is_trivia());
         let is_path = before.is_some_and(|token| token.is_mark(expression, "."));
         let is_call = after.is_some_and(|token| token.is_mark(expression, "("));
+        let stored = batch.engine.stored_name(&name);
         let is_column = columns
             .iter()
-            .any(|column| column.eq_ignore_ascii_case(&name));
+            .any(|column| column.eq_ignore_ascii_case(&stored));
         if is_column && !is_path && !is_call {
             text.push_str(&quote_identifier(side));
             text.push('.');

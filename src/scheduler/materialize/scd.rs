@@ -86,16 +86,17 @@ impl<'a> History<'a> {
             ScdChange::Column { columns: None, .. } | ScdChange::Time { .. } => Vec::new(),
         };
         for name in needed.chain(checked) {
+            let stored = batch.engine.stored_name(name);
             anyhow::ensure!(
                 columns
                     .iter()
-                    .any(|column| column.eq_ignore_ascii_case(name)),
+                    .any(|column| column.eq_ignore_ascii_case(&stored)),
                 "the kind of `{}` names the column `{name}`, which its query does not give",
                 batch.model.name
             );
         }
         let time_type = target
-            .column(&scd.valid_from)
+            .column(batch, &scd.valid_from)
             .map_or_else(|| scd.time_data_type.clone(), |time| time.data_type.clone());
         let at = batch.scope.execution_time;
         Ok(Self {

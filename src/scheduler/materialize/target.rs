@@ -51,7 +51,7 @@ impl Target {
             time: None,
         };
         if let Some(time_column) = batch.model.kind.time_column() {
-            let column = target.column(&time_column.column).with_context(|| {
+            let column = target.column(batch, &time_column.column).with_context(|| {
                 format!(
                     "the time column `{}` of `{}` is not among the columns of its query",
                     time_column.column, batch.model.name
@@ -66,10 +66,11 @@ impl Target {
     }
 
     /// Its column with this name.
-    pub(super) fn column(&self, name: &str) -> Option<&EngineColumn> {
+    pub(super) fn column(&self, batch: &Batch<'_>, name: &str) -> Option<&EngineColumn> {
+        let stored = batch.engine.stored_name(name);
         self.columns
             .iter()
-            .find(|column| column.name.eq_ignore_ascii_case(name))
+            .find(|column| column.name.eq_ignore_ascii_case(&stored))
     }
 
     /// The names of its columns.
@@ -204,9 +205,10 @@ fn with_times(batch: &Batch<'_>, columns: &mut Vec<EngineColumn>) -> anyhow::Res
         columns.any(|column| column.name == name)
     };
     for name in [&scd.valid_from, &scd.valid_to] {
+        let stored = batch.engine.stored_name(name);
         let known = columns
             .iter()
-            .position(|column| column.name.eq_ignore_ascii_case(name));
+            .position(|column| column.name.eq_ignore_ascii_case(&stored));
         if let Some(known) = known {
             anyhow::ensure!(
                 declared(name),
@@ -217,8 +219,9 @@ fn with_times(batch: &Batch<'_>, columns: &mut Vec<EngineColumn>) -> anyhow::Res
             columns.remove(known);
         }
     }
+    let updated_at = scd.updated_at().map(|name| batch.engine.stored_name(name));
     for column in columns.iter_mut() {
-        if Some(column.name.as_str()) == scd.updated_at() {
+        if Some(column.name.as_str()) == updated_at.as_deref() {
             column.data_type.clone_from(&scd.time_data_type);
         }
     }
