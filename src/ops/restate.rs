@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::model::ModelName;
 use crate::ops::Planned;
 use crate::plan::Plan;
+use crate::plan::Reach;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::SnapshotId;
@@ -156,12 +157,13 @@ async fn stale(
     Ok(ranges)
 }
 
-/// Whether the plan's own version of the model is filled slice by slice; one that it does not have counts as filled
-/// whole.
+/// Whether the plan's own version of the model is filled slice by slice, each from the same slice of what it reads; one
+/// that it does not have counts as filled whole.
 fn plan_is_incremental(plan: &Plan, name: &ModelName) -> bool {
     let snapshot = plan.draft.snapshots.get(name);
     snapshot.is_some_and(|snapshot| {
         !snapshot.model.reads_itself
+            && !Reach::of(&snapshot.model).is_far()
             && matches!(
                 snapshot.model.kind,
                 crate::model::ModelKind::IncrementalByTimeRange { .. }

@@ -15,6 +15,7 @@ use crate::plan::Draft;
 use crate::plan::Plan;
 use crate::plan::PlanError;
 use crate::plan::PlanOptions;
+use crate::plan::Reach;
 use crate::plan::Work;
 use crate::plan::build::plan_id;
 use crate::plan::build::record;
@@ -42,7 +43,7 @@ pub struct Restated {
 /// The plan that fills `asked` again, and all that reads it; `draft` is what the environment has.
 ///
 /// A table that is filled whole or not at all is filled whole again, and so is everything below it: any row of it may
-/// be another one.
+/// be another one. What reads more of its parents than its own interval is filled again wherever it may have read them.
 ///
 /// # Errors
 /// [`PlanError`] when the options contradict each other.
@@ -96,7 +97,8 @@ pub fn restate(
         let own = is_asked
             .then(|| restatement.asked_range(snapshot))
             .flatten();
-        let Some(range) = hull(parents.into_iter().chain(own)) else {
+        let reached_by = hull(parents).map(|range| restatement.looked_from(snapshot, entry, range));
+        let Some(range) = hull(reached_by.into_iter().chain(own)) else {
             continue;
         };
         let range = restatement.widened(snapshot, entry, range);
@@ -188,6 +190,35 @@ impl Restatement<'_> {
         let start = self.options.start.map_or(all.start(), Moment::as_start);
         let end = self.options.end.map_or(all.end(), Moment::as_end);
         Interval::new(start, end)
+    }
+
+    /// The time whose batches read something of `range` of what the model is made of.
+    fn looked_from(
+        &self,
+        snapshot: &Snapshot,
+        entry: &PromotedSnapshot,
+        range: Interval,
+    ) -> Interval {
+        let filled = self.filled(entry).and_then(Intervals::span);
+        let is_sliced = matches!(
+            snapshot.model.kind,
+            ModelKind::IncrementalByTimeRange { .. }
+        );
+        let Some(filled) = filled.filter(|_| is_sliced) else {
+            return range;
+        };
+        let reach = Reach::of(&snapshot.model);
+        let start = if reach.ahead {
+            filled.start().min(range.start())
+        } else {
+            range.start()
+        };
+        let end = if reach.back {
+            filled.end().max(range.end())
+        } else {
+            range.end()
+        };
+        Interval::new(start, end).unwrap_or(range)
     }
 
     /// The range that is filled again, which what reads the model sees: whole intervals, or all there is.

@@ -24,7 +24,7 @@ fn refused(kind: &str, wanted: &[&str]) {
 }
 
 #[test]
-fn columns_that_the_query_does_not_give_are_found_with_their_line() {
+pub(crate) fn columns_that_the_query_does_not_give_are_found_with_their_line() {
     refused(
         "INCREMENTAL_BY_UNIQUE_KEY (unique_key idd)",
         &["models/m.sql:3", "`unique_key` names `idd`", "`id`"],
@@ -55,7 +55,7 @@ fn columns_that_the_query_does_not_give_are_found_with_their_line() {
 }
 
 #[test]
-fn a_time_column_of_a_type_without_time_is_refused() {
+pub(crate) fn a_time_column_of_a_type_without_time_is_refused() {
     refused(
         "INCREMENTAL_BY_TIME_RANGE (time_column flag)",
         &["`flag`", "BOOLEAN, which says no time"],
@@ -67,7 +67,7 @@ fn a_time_column_of_a_type_without_time_is_refused() {
 }
 
 #[test]
-fn options_that_a_kind_lacks_or_does_not_have_name_the_line() {
+pub(crate) fn options_that_a_kind_lacks_or_does_not_have_name_the_line() {
     refused(
         "INCREMENTAL_BY_UNIQUE_KEY",
         &["models/m.sql:3", "needs a `unique_key`"],

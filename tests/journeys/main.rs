@@ -23,6 +23,8 @@ mod cluster;
 mod dialects;
 mod engine_paths;
 mod engines;
+#[cfg(unix)]
+mod environment_end;
 mod environment_life;
 #[cfg(unix)]
 mod estimates;
@@ -42,6 +44,7 @@ mod kinds_history;
 mod kinds_input;
 mod kinds_statements;
 mod last_model;
+mod laws;
 #[cfg(target_os = "linux")]
 mod leases;
 #[cfg(unix)]
@@ -63,6 +66,7 @@ mod scenario_p1;
 mod scenario_p10;
 mod scenario_p2;
 mod scenario_p3;
+mod scenario_p4_p8;
 mod scenario_p6;
 mod scenario_p7;
 mod scenario_p9;

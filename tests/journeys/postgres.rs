@@ -212,6 +212,26 @@ async fn a_wrong_password_is_told_with_host_port_and_user() {
 }
 
 #[tokio::test]
+async fn a_state_from_a_newer_version_is_left_as_it_is() {
+    let shop = shop().await;
+    shop.workspace.apply("prod", "2024-01-03");
+    let version =
+        |change: &str| format!("UPDATE siding.siding_state SET version = version {change}");
+    shop.database.execute(&version("+ 1")).await;
+    let run = ["run", "--execution-time", "2024-01-04"];
+    let ended = shop.workspace.run(&run).failed();
+    assert!(
+        ended.stderr.contains("Install the release"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(shop.rows("SELECT count(*) FROM shop.sales").await, [["2"]]);
+    shop.database.execute(&version("- 1")).await;
+    shop.workspace.run(&run).fine();
+    assert_eq!(shop.rows("SELECT count(*) FROM shop.sales").await, [["3"]]);
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_once() {
     let shop = shop().await;
     let text = config(&shop.database, "      port: 5433\n");

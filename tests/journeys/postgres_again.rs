@@ -66,6 +66,10 @@ again! {
         a_row_without_a_time_is_there_from_the_beginning,
         names_and_type_of_the_times_are_the_models,
         what_a_history_reads_may_be_filled_in_batches;
+    kinds_input:
+        columns_that_the_query_does_not_give_are_found_with_their_line,
+        a_time_column_of_a_type_without_time_is_refused,
+        options_that_a_kind_lacks_or_does_not_have_name_the_line;
     ledger:
         a_janitor_for_one_environment_touches_no_other;
     restatement:
@@ -79,6 +83,7 @@ again! {
         a_restatement_that_failed_half_way_is_finished_by_the_next_plan,
         a_run_finishes_it_as_well,
         a_table_of_production_is_not_restated_through_dev,
+        days_that_are_made_of_a_restated_day_are_filled_again_before_and_behind_it,
         what_makes_no_sense_is_said_before_anything_is_done;
     running:
         a_run_tells_what_it_did_model_by_model,

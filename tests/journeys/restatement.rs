@@ -419,3 +419,51 @@ pub(crate) fn what_makes_no_sense_is_said_before_anything_is_done() {
         );
     }
 }
+
+/// Each day of `db.week` is made of three days of `db.inc`, each of `db.next` of a day and the one behind it.
+fn windows() -> Workspace {
+    let workspace = days();
+    let model = |name: &str, from: &str, until: &str| {
+        format!(
+            "MODEL (name db.{name}, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\n\
+             SELECT d.ds, CAST(sum(i.x) AS INT) AS s FROM db.inc AS d\n\
+             JOIN db.inc AS i ON i.ds BETWEEN d.ds{from} AND d.ds{until}\n\
+             WHERE i.ds BETWEEN CAST(@start_ds AS DATE){from} AND CAST(@end_ds AS DATE){until} GROUP BY d.ds\n"
+        )
+    };
+    workspace.write("models/week.sql", &model("week", " - 2", ""));
+    workspace.write("models/next.sql", &model("next", "", " + 1"));
+    workspace.apply("prod", NOW);
+    workspace
+}
+
+#[test]
+pub(crate) fn days_that_are_made_of_a_restated_day_are_filled_again_before_and_behind_it() {
+    let workspace = windows();
+    let sums = |table: &str| -> Vec<String> {
+        workspace
+            .rows(&format!("SELECT s FROM {table} ORDER BY ds"))
+            .concat()
+    };
+    assert_eq!(sums("db.week"), ["1", "3", "6", "9", "12"]);
+    workspace.edit("models/week.sql", "sum(i.x)", "1000 + sum(i.x)");
+    workspace.apply("dev", NOW);
+    workspace.execute("UPDATE raw.t SET x = 102 WHERE ds = '2024-01-02'");
+
+    let day = ["-s", "2024-01-02", "-e", "2024-01-02", "--auto-apply"];
+    let plan = with(&workspace, &[&["prod", "-r", "db.inc"][..], &day].concat());
+
+    assert_eq!(sums("db.week"), ["1", "103", "106", "109", "12"]);
+    assert_eq!(sums("db.next"), ["103", "105", "7", "9", "5"]);
+    let second = serde_json::json!([["2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"]]);
+    assert_eq!(
+        ranges(&plan, "db.daily"),
+        second,
+        "what reads its own day only is filled for that day only"
+    );
+    workspace.apply("dev", NOW);
+    assert_eq!(
+        sums("db__dev.week"),
+        ["1001", "1103", "1106", "1109", "1012"]
+    );
+}

@@ -1,8 +1,13 @@
 //! What holds for batches of any kind, whatever the data: in one or in many, once or twice, the rows are the same.
 
+mod now;
+
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 
 use chrono::DateTime;
 use chrono::TimeDelta;
@@ -10,14 +15,18 @@ use chrono::Utc;
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::cluster;
+use crate::cluster::Database;
 use crate::diagnostic::Diagnostic;
 use crate::engine::ConnectionConfig;
 use crate::engine::DuckDbConfig;
 use crate::engine::DuckDbDatabase;
 use crate::engine::EngineAdapter;
+use crate::engine::PostgresConfig;
 use crate::engine::connect;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
+use crate::postgres::PostgresServer;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::load;
@@ -28,13 +37,17 @@ use crate::snapshot::ChangeCategory;
 use crate::snapshot::Interval;
 use crate::snapshot::Snapshot;
 use crate::snapshot::Surface;
+use crate::sql::Dialect;
 use crate::sql::TableName;
 
 const DAYS: u32 = 6;
 /// Of each key the last row of the batch.
-const LATEST: &str = "SELECT id, v, day FROM raw.events WHERE day BETWEEN @start_ds AND @end_ds
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY day DESC) = 1";
+const LATEST: &str = "SELECT id, v, day FROM (
+        SELECT *, row_number() OVER (PARTITION BY id ORDER BY day DESC) AS nth FROM raw.events
+        WHERE day BETWEEN @start_ds AND @end_ds
+    ) AS e WHERE nth = 1";
 const ALL: &str = "SELECT id, v, day FROM raw.events WHERE day BETWEEN @start_ds AND @end_ds";
+const EVER: &str = "SELECT id, v, day FROM raw.events";
 
 fn day(day: u32) -> DateTime<Utc> {
     let first: DateTime<Utc> = "2024-01-01T00:00:00Z".parse().unwrap();
@@ -77,15 +90,22 @@ fn cuts() -> impl Strategy<Value = Vec<Interval>> {
     })
 }
 
+/// The same in any order.
+fn shuffled() -> impl Strategy<Value = Vec<Interval>> {
+    cuts().prop_flat_map(|cuts| Just(cuts).prop_shuffle())
+}
+
 /// A warehouse with the events.
 struct Bench {
     engine: Arc<dyn EngineAdapter>,
+    tables: AtomicU32,
+    _kept: Box<dyn Any + Send + Sync>,
 }
 
 /// The only snapshot there is: of a model of this kind, with this query.
-fn snapshots(kind: &str, query: &str) -> BTreeMap<ModelName, Snapshot> {
+fn snapshots(dialect: Dialect, kind: &str, query: &str) -> BTreeMap<ModelName, Snapshot> {
     let mut files = FileTree::default();
-    let config = "model_defaults: {dialect: duckdb, start: 2024-01-01}";
+    let config = format!("model_defaults: {{dialect: {dialect}, start: 2024-01-01}}");
     files.insert("config.yaml", Arc::from(config));
     let text = format!("MODEL (name db.m, kind {kind});\n{query}");
     files.insert("models/m.sql", Arc::from(text));
@@ -110,12 +130,34 @@ fn snapshots(kind: &str, query: &str) -> BTreeMap<ModelName, Snapshot> {
 }
 
 impl Bench {
-    async fn new(events: &[Event]) -> Self {
+    async fn duckdb(events: &[Event]) -> Self {
         let config = DuckDbConfig {
             threads: NonZeroUsize::new(1),
             ..DuckDbConfig::new(DuckDbDatabase::Memory)
         };
         let engine = connect(&ConnectionConfig::DuckDb(config)).await.unwrap();
+        Self::over(engine, Box::new(()), events).await
+    }
+
+    async fn postgres(events: &[Event]) -> Self {
+        let database = Database::new().await;
+        let server = PostgresServer::new(&database.host, cluster::USER, &database.name);
+        let config = PostgresConfig {
+            server,
+            concurrency: NonZeroUsize::new(2).unwrap(),
+            statement_timeout: None,
+            sandboxed: false,
+        };
+        let config = ConnectionConfig::Postgres(Box::new(config));
+        let engine = connect(&config).await.unwrap();
+        Self::over(engine, Box::new(database), events).await
+    }
+
+    async fn over(
+        engine: Arc<dyn EngineAdapter>,
+        kept: Box<dyn Any + Send + Sync>,
+        events: &[Event],
+    ) -> Self {
         for sql in [
             "CREATE SCHEMA raw",
             "CREATE SCHEMA db",
@@ -133,54 +175,78 @@ impl Bench {
             );
             engine.execute(&sql).await.unwrap();
         }
-        Self { engine }
+        Self {
+            engine,
+            tables: AtomicU32::new(0),
+            _kept: kept,
+        }
     }
 
     /// The rows of a table of its own after these batches, and the last of them `again` times more.
-    async fn rows(
-        &self,
-        (kind, query): (&str, &str),
-        batches: &[Interval],
-        again: usize,
-    ) -> Vec<String> {
-        let snapshots = snapshots(kind, query);
-        let tables = self.query("SELECT count(*) FROM duckdb_tables()").await;
-        let table = TableName::new("db", format!("m{tables:?}"));
-        let snapshot = snapshots.values().next().unwrap();
-        let entry = PromotedSnapshot {
-            id: snapshot.id.clone(),
-            version: snapshot.version.clone(),
-            table: Some(table.clone()),
-            view: true,
-        };
-        let entries = BTreeMap::from([(snapshot.id.name.clone(), entry)]);
-        let scope = Scope {
-            snapshots: &snapshots,
-            entries: &entries,
-            execution_time: day(DAYS),
-        };
+    async fn rows(&self, model: (&str, &str), batches: &[Interval], again: usize) -> Vec<String> {
+        let table = self.table(model);
         let last = batches.last().into_iter().cycle().take(again);
         for (index, range) in batches.iter().chain(last).enumerate() {
-            let batch = Batch {
-                engine: self.engine.as_ref(),
-                scope: &scope,
-                model: &snapshot.model,
-                table: &table,
-                range: *range,
-                first: index == 0,
-                marker: None,
-                held: None,
-            };
-            write(&batch).await.unwrap();
+            table.write(*range, day(DAYS), index == 0).await;
         }
-        self.query(&format!("SELECT * FROM {table}")).await
+        self.query(&format!("SELECT * FROM {}", table.name)).await
+    }
+
+    /// A new table of a model of this kind with this query.
+    fn table(&self, (kind, query): (&str, &str)) -> Filled<'_> {
+        let number = self.tables.fetch_add(1, Ordering::Relaxed);
+        Filled {
+            engine: self.engine.as_ref(),
+            snapshots: snapshots(self.engine.dialect(), kind, query),
+            name: TableName::new("db", format!("m{number}")),
+        }
     }
 
     /// The rows of a query, sorted.
     async fn query(&self, sql: &str) -> Vec<String> {
-        let sql = format!("SELECT CAST(t AS VARCHAR) AS row FROM ({sql}) AS t ORDER BY 1");
+        let sql = format!("SELECT CAST(t AS VARCHAR) AS found FROM ({sql}) AS t ORDER BY 1");
         let rows = self.engine.query(&sql).await.unwrap();
-        rows.strings("row").unwrap().into_iter().flatten().collect()
+        rows.strings("found")
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// A table that batches are written into.
+struct Filled<'a> {
+    engine: &'a dyn EngineAdapter,
+    snapshots: BTreeMap<ModelName, Snapshot>,
+    name: TableName,
+}
+
+impl Filled<'_> {
+    async fn write(&self, range: Interval, execution_time: DateTime<Utc>, first: bool) {
+        let snapshot = self.snapshots.values().next().unwrap();
+        let entry = PromotedSnapshot {
+            id: snapshot.id.clone(),
+            version: snapshot.version.clone(),
+            table: Some(self.name.clone()),
+            view: true,
+        };
+        let entries = BTreeMap::from([(snapshot.id.name.clone(), entry)]);
+        let scope = Scope {
+            snapshots: &self.snapshots,
+            entries: &entries,
+            execution_time,
+        };
+        let batch = Batch {
+            engine: self.engine,
+            scope: &scope,
+            model: &snapshot.model,
+            table: &self.name,
+            range,
+            first,
+            marker: None,
+            held: None,
+        };
+        write(&batch).await.unwrap();
     }
 }
 
@@ -201,102 +267,139 @@ const BY_KEY: &str = "INCREMENTAL_BY_UNIQUE_KEY (unique_key id)";
 const BY_TIME: &str = "INCREMENTAL_BY_TIME_RANGE (time_column day)";
 const BY_DAY: &str = "INCREMENTAL_BY_PARTITION, partitioned_by day";
 const ADDED: &str = "INCREMENTAL_UNMANAGED";
+const OVERWRITTEN: &str = "INCREMENTAL_UNMANAGED (insert_overwrite true), partitioned_by day";
+const FULL: &str = "FULL";
+const HELD: &str = "VIEW (materialized true)";
+const MATCHED: &str = "INCREMENTAL_BY_UNIQUE_KEY (unique_key id, when_matched (
+    WHEN MATCHED AND source.day >= target.day THEN UPDATE SET v = source.v, day = source.day))";
+const BOTH_KEYS: &str = "INCREMENTAL_BY_UNIQUE_KEY (unique_key (id, day))";
 const HISTORY_BY_TIME: &str =
     "SCD_TYPE_2_BY_TIME (unique_key id, updated_at_name day, time_data_type DATE)";
 const HISTORY_BY_COLUMN: &str = "SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], updated_at_name day, \
     execution_time_as_valid_from true, time_data_type DATE)";
 
+/// Every kind that a batch can be written of, with a query that gives the same however the days are cut.
+const KINDS: [(&str, &str); 11] = [
+    (FULL, EVER),
+    (HELD, EVER),
+    (BY_KEY, LATEST),
+    (BOTH_KEYS, ALL),
+    (MATCHED, LATEST),
+    (BY_TIME, ALL),
+    (BY_DAY, ALL),
+    (ADDED, ALL),
+    (OVERWRITTEN, ALL),
+    (HISTORY_BY_TIME, ALL),
+    (HISTORY_BY_COLUMN, ALL),
+];
+
 /// What a history of the events is, told in another way: each row that differs from the one before it begins a version.
 fn history(counts: &str, first: &str) -> String {
     format!(
-        "SELECT id, v, day, CASE WHEN before THEN day ELSE {first} END AS valid_from,
+        "SELECT id, v, day, CASE WHEN nth > 1 THEN day ELSE {first} END AS valid_from,
              lead(day) OVER (PARTITION BY id ORDER BY day) AS valid_to
-         FROM (SELECT *, row_number() OVER w > 1 AS before FROM (
+         FROM (SELECT id, v, day, row_number() OVER (PARTITION BY id ORDER BY day) AS nth FROM (
              SELECT *, {counts} AS counts FROM raw.events WINDOW w AS (PARTITION BY id ORDER BY day)
-         ) WHERE counts WINDOW w AS (PARTITION BY id ORDER BY day))"
+         ) AS marked WHERE counts) AS numbered"
     )
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+/// What a law says of one warehouse and one way to cut its days.
+type Told = Result<(), TestCaseError>;
 
-    #[test]
-    fn one_batch_or_many_give_the_same_rows(events in events(), cuts in cuts()) {
-        block_on(async {
-            let bench = Bench::new(&events).await;
-            for model in [
-                (BY_KEY, LATEST),
-                (BY_TIME, ALL),
-                (BY_DAY, ALL),
-                (ADDED, ALL),
-                (HISTORY_BY_TIME, ALL),
-                (HISTORY_BY_COLUMN, ALL),
-            ] {
-                let once = bench.rows(model, &whole(), 0).await;
-                let often = bench.rows(model, &cuts, 0).await;
-                prop_assert_eq!(once, often, "{:?}", model);
+async fn one_batch_or_many_give_the_same_rows(bench: &Bench, cuts: &[Interval]) -> Told {
+    for model in KINDS {
+        let once = bench.rows(model, &whole(), 0).await;
+        let often = bench.rows(model, cuts, 0).await;
+        prop_assert_eq!(once, often, "{:?}", model);
+    }
+    Ok(())
+}
+
+/// But for rows that are only added: of those a mark keeps a batch from running again.
+async fn a_batch_that_runs_again_changes_nothing(bench: &Bench, cuts: &[Interval]) -> Told {
+    let by_value = (
+        "INCREMENTAL_BY_PARTITION, partitioned_by v",
+        "SELECT id, v, day FROM raw.events WHERE day BETWEEN @start_ds AND @end_ds",
+    );
+    let kinds = KINDS.into_iter().filter(|(kind, _)| *kind != ADDED);
+    for model in kinds.chain([by_value]) {
+        let once = bench.rows(model, cuts, 0).await;
+        let again = bench.rows(model, cuts, 2).await;
+        prop_assert_eq!(once, again, "{:?}", model);
+    }
+    Ok(())
+}
+
+async fn slices_of_time_may_be_filled_in_any_order(bench: &Bench, shuffled: &[Interval]) -> Told {
+    let expected = bench.query(EVER).await;
+    for model in [
+        (BY_TIME, ALL),
+        (BY_DAY, ALL),
+        (ADDED, ALL),
+        (OVERWRITTEN, ALL),
+        (BOTH_KEYS, ALL),
+    ] {
+        let rows = bench.rows(model, shuffled, 0).await;
+        prop_assert_eq!(&rows, &expected, "{:?}", model);
+    }
+    let latest = bench.rows((MATCHED, LATEST), &whole(), 0).await;
+    prop_assert_eq!(bench.rows((MATCHED, LATEST), shuffled, 0).await, latest);
+    Ok(())
+}
+
+async fn a_history_is_every_change_in_order_of_time(bench: &Bench, cuts: &[Interval]) -> Told {
+    let changed = "row_number() OVER w = 1 OR v IS DISTINCT FROM lag(v) OVER w";
+    for (kind, expected) in [
+        (HISTORY_BY_TIME, history("TRUE", "DATE '1970-01-01'")),
+        (HISTORY_BY_COLUMN, history(changed, "day")),
+    ] {
+        let rows = bench.rows((kind, ALL), cuts, 0).await;
+        prop_assert_eq!(rows, bench.query(&expected).await, "{}", kind);
+    }
+    Ok(())
+}
+
+async fn of_each_key_the_last_row_stays(bench: &Bench, cuts: &[Interval]) -> Told {
+    let expected = LATEST.replace("WHERE day BETWEEN @start_ds AND @end_ds", "");
+    let expected = bench.query(&expected).await;
+    for kind in [BY_KEY, MATCHED] {
+        let rows = bench.rows((kind, LATEST), cuts, 0).await;
+        prop_assert_eq!(&rows, &expected, "{}", kind);
+    }
+    Ok(())
+}
+
+/// Each law on each engine; one where every case is a database on a server is told of fewer.
+macro_rules! on_every_engine {
+    ($($law:ident: $cuts:ident),+ $(,)?) => {
+        mod duckdb {
+            use super::*;
+            proptest! {
+                #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+                $(#[test]
+                fn $law(events in events(), cuts in $cuts()) {
+                    block_on(async { super::$law(&Bench::duckdb(&events).await, &cuts).await })?;
+                })+
             }
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn a_batch_that_runs_again_changes_nothing(events in events(), cuts in cuts()) {
-        block_on(async {
-            let bench = Bench::new(&events).await;
-            for model in [
-                (BY_KEY, LATEST),
-                (BY_TIME, ALL),
-                (BY_DAY, ALL),
-                (HISTORY_BY_TIME, ALL),
-                (HISTORY_BY_COLUMN, ALL),
-            ] {
-                let once = bench.rows(model, &cuts, 0).await;
-                let again = bench.rows(model, &cuts, 2).await;
-                prop_assert_eq!(once, again, "{:?}", model);
+        }
+        mod postgres {
+            use super::*;
+            proptest! {
+                #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
+                $(#[test]
+                fn $law(events in events(), cuts in $cuts()) {
+                    block_on(async { super::$law(&Bench::postgres(&events).await, &cuts).await })?;
+                })+
             }
-            Ok(())
-        })?;
-    }
+        }
+    };
+}
 
-    #[test]
-    fn slices_of_time_may_be_filled_in_any_order(
-        events in events(),
-        cuts in cuts().prop_flat_map(|cuts| Just(cuts).prop_shuffle()),
-    ) {
-        block_on(async {
-            let bench = Bench::new(&events).await;
-            let rows = bench.rows((BY_TIME, ALL), &cuts, 0).await;
-            prop_assert_eq!(rows, bench.query("SELECT id, v, day FROM raw.events").await);
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn a_history_is_every_change_in_order_of_time(events in events(), cuts in cuts()) {
-        block_on(async {
-            let bench = Bench::new(&events).await;
-            let changed = "row_number() OVER w = 1 OR v IS DISTINCT FROM lag(v) OVER w";
-            for (kind, expected) in [
-                (HISTORY_BY_TIME, history("TRUE", "DATE '1970-01-01'")),
-                (HISTORY_BY_COLUMN, history(changed, "day")),
-            ] {
-                let rows = bench.rows((kind, ALL), &cuts, 0).await;
-                prop_assert_eq!(rows, bench.query(&expected).await, "{}", kind);
-            }
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn of_each_key_the_last_row_stays(events in events(), cuts in cuts()) {
-        block_on(async {
-            let bench = Bench::new(&events).await;
-            let rows = bench.rows((BY_KEY, LATEST), &cuts, 0).await;
-            let expected = "SELECT id, v, day FROM raw.events
-                QUALIFY row_number() OVER (PARTITION BY id ORDER BY day DESC) = 1";
-            prop_assert_eq!(rows, bench.query(expected).await);
-            Ok(())
-        })?;
-    }
+on_every_engine! {
+    one_batch_or_many_give_the_same_rows: cuts,
+    a_batch_that_runs_again_changes_nothing: cuts,
+    slices_of_time_may_be_filled_in_any_order: shuffled,
+    a_history_is_every_change_in_order_of_time: cuts,
+    of_each_key_the_last_row_stays: cuts,
 }
