@@ -31,7 +31,9 @@ fn the_janitor_keeps_tables_aside_while_their_environment_lives() {
     assert!(aside.ends_with("__dev"), "{aside}");
 
     for _ in 0..2 {
-        workspace.run(&["janitor", "--ignore-ttl"]).fine();
+        workspace
+            .run(&["janitor", "--ignore-ttl", "--execution-time", NOW])
+            .fine();
         assert!(workspace.objects("BASE TABLE").contains(&aside));
         assert_eq!(workspace.rows("FROM db__dev.total"), [["5"]]);
     }
@@ -43,7 +45,9 @@ fn the_janitor_keeps_tables_aside_while_their_environment_lives() {
     );
 
     workspace.run(&["invalidate", "dev", "--sync"]).fine();
-    workspace.run(&["janitor", "--ignore-ttl"]).fine();
+    workspace
+        .run(&["janitor", "--ignore-ttl", "--execution-time", NOW])
+        .fine();
     assert!(!workspace.objects("BASE TABLE").contains(&aside));
     assert_eq!(workspace.rows("FROM db.total"), [["15"]]);
 }

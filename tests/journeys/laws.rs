@@ -82,7 +82,7 @@ fn models(batch_size: u32) -> Vec<(&'static str, String)> {
         ),
         model(
             "by_column",
-            format!("SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], {history}{size})"),
+            format!("SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], execution_time_as_valid_from true, {history}{size})"),
             &all,
         ),
         model(
