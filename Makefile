@@ -11,7 +11,7 @@ unexport CARGO_TARGET_DIR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres test demo bench soundness audit fuzz
+.PHONY: help setup postgres test demo bench soundness crash audit fuzz
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ bench: setup ## Measure load, plan, webhook and switch in a release build
 
 soundness: setup ## Plan and execute thousands of edits by chance: no kept table may be wrong
 	./scripts/soundness.sh
+
+crash: setup postgres ## Kill commands at random moments and let them meet, on both engines (about half an hour)
+	./scripts/crash.sh
 
 fuzz: ## Fuzz the reading of SQL: FUZZ_SECONDS for each target
 	./scripts/fuzz.sh

@@ -127,6 +127,10 @@ async fn sweep_held(
         .forget_old_batches()
         .await
         .context("forgetting old batches")?;
+    state
+        .forget_leftovers(control.now())
+        .await
+        .context("forgetting what dead processes held")?;
     Ok(swept)
 }
 

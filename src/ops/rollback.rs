@@ -23,6 +23,7 @@ use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
 use crate::sql::TableName;
+use crate::state::PromotionRecord;
 use crate::state::StateStore;
 
 /// What a rollback did.
@@ -103,8 +104,9 @@ async fn rollback_held(
         .context("reading the environment")?;
     let current = current.with_context(|| format!("there is no environment `{name}`"))?;
     let history = state.history(name).await.context("reading the history")?;
-    let wanted = match to {
-        Some(plan) => {
+    let interrupted = interrupted(&current, &history);
+    let wanted = match (to, interrupted) {
+        (Some(plan), _) => {
             let mut found = history
                 .iter()
                 .filter(|promotion| promotion.plan_id.starts_with(plan));
@@ -117,8 +119,10 @@ async fn rollback_held(
             );
             first
         }
+        // The same command again, after it died before its switch: what it wanted, not a step back from there.
+        (None, Some(wanted)) => wanted,
         // A plan that was applied again left a record of its own that shows the same.
-        None => history
+        (None, None) => history
             .iter()
             .find(|promotion| promotion.snapshots != current.snapshots)
             .with_context(|| {
@@ -134,11 +138,9 @@ async fn rollback_held(
     let not_undone = not_undone(state, &current, &wanted.snapshots).await?;
     let behind = behind(state, &current, &wanted.snapshots).await?;
 
-    let hash =
-        blake3::hash(format!("rollback {} {} {now}", current.plan_id, wanted.plan_id).as_bytes());
     let record = Environment {
         name: name.clone(),
-        plan_id: hex::encode(&hash.as_bytes()[..16]),
+        plan_id: rollback_id(&current.plan_id, &wanted.plan_id, now),
         previous_plan_id: Some(current.plan_id.clone()),
         snapshots: wanted.snapshots.clone(),
         promoted_by: actor.to_owned(),
@@ -224,6 +226,25 @@ async fn behind(
         }
     }
     Ok(behind)
+}
+
+/// The plan id of a rollback at `now`.
+fn rollback_id(from: &str, to: &str, now: DateTime<Utc>) -> String {
+    let hash = blake3::hash(format!("rollback {from} {to} {}", now.timestamp_millis()).as_bytes());
+    hex::encode(&hash.as_bytes()[..16])
+}
+
+/// What `current` goes back to, if it is a rollback of which only the record was written.
+fn interrupted<'h>(
+    current: &Environment,
+    history: &'h [PromotionRecord],
+) -> Option<&'h PromotionRecord> {
+    let from = current.previous_plan_id.as_ref()?;
+    let is_wanted = |promotion: &&PromotionRecord| {
+        rollback_id(from, &promotion.plan_id, current.promoted_at) == current.plan_id
+    };
+    let is_done = current.finalized_at.is_some();
+    history.iter().filter(|_| !is_done).find(is_wanted)
 }
 
 /// The models that show the same table before and after, by definitions that give other rows.

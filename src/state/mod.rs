@@ -19,6 +19,7 @@ mod intervals;
 mod keys;
 mod leases;
 mod ledger;
+mod leftovers;
 mod migrations;
 mod objects;
 mod open_plans;

@@ -18,6 +18,7 @@ use crate::state::StateStore;
 use crate::state::database::Connection;
 use crate::state::database::query;
 use crate::state::keys::millis;
+use crate::state::leftovers::forget;
 use crate::state::process::is_gone;
 use crate::state::process::this_process;
 use crate::state::promotions;
@@ -48,6 +49,7 @@ impl StateStore {
         let snapshots = serde_json::to_string(&environment.snapshots)
             .map_err(|error| StateError::unreadable("plan", error))?;
         let mut transaction = self.write().await?;
+        forget(&mut transaction, "siding_open_plans", now).await?;
         query("DELETE FROM siding_open_plans WHERE holder = $1")
             .bind(&holder.id)
             .execute(&mut transaction)

@@ -127,6 +127,36 @@ pub(crate) fn a_run_finishes_a_switch_that_was_recorded_but_not_done() {
     assert_eq!(shown(&workspace), ["2"]);
 }
 
+#[test]
+fn a_rollback_that_died_before_it_was_done_is_finished_by_the_next_and_not_taken_back() {
+    let workspace = Workspace::new(&[]);
+    for value in 1..=3 {
+        write(&workspace, value);
+        workspace.apply("prod", NOW);
+    }
+    for _ in 0..2 {
+        workspace.run(&["rollback", "prod"]).fine();
+        assert_eq!(shown(&workspace), ["2"]);
+        // As a kill before the record is marked done leaves it.
+        unfinalize(&workspace);
+    }
+    workspace.run(&["rollback", "prod"]).fine();
+    assert_eq!(shown(&workspace), ["2"]);
+    workspace.run(&["rollback", "prod"]).fine();
+    assert_eq!(shown(&workspace), ["3"], "a rollback of what is done");
+}
+
+fn unfinalize(workspace: &Workspace) {
+    let url = format!("sqlite://{}", workspace.path().join("state.db").display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let sql = "UPDATE siding_environments SET finalized_at = NULL";
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+}
+
 /// Makes production's record say what the plan before the rollback said, not final: the views lag behind.
 fn unfinalize_with_the_plan_before(workspace: &Workspace) {
     let url = format!("sqlite://{}", workspace.path().join("state.db").display());

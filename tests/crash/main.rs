@@ -1,0 +1,71 @@
+//! Kills at any moment, and processes at once, on both engines.
+//!
+//! A script by chance is told to two worlds; in one of them each command is killed with SIGKILL, some times in a row,
+//! before it may end. The short form runs with the other tests, the long one is `make crash`.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a broken test should stop at once, and a long one says what it found"
+)]
+
+mod check;
+#[path = "../cluster/mod.rs"]
+mod cluster;
+mod episode;
+mod old_state;
+mod process;
+mod project;
+#[expect(dead_code, reason = "the other tests need more of it")]
+#[path = "../soundness/random.rs"]
+mod random;
+mod script;
+mod world;
+
+use crate::episode::episodes;
+use crate::world::Engine;
+
+/// Kills of the short form, for each engine.
+const SHORT: u64 = 12;
+/// Kills of the long form, for each engine.
+const LONG: u64 = 200;
+/// The seed of the first script.
+const SEED: u64 = 4_000;
+
+#[test]
+fn a_dozen_kills_on_duckdb_change_nothing() {
+    crash(Engine::DuckDb, SHORT);
+}
+
+#[test]
+fn a_dozen_kills_on_postgres_change_nothing() {
+    crash(Engine::Postgres, SHORT);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn hundreds_of_kills_on_duckdb() {
+    crash(Engine::DuckDb, LONG);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn hundreds_of_kills_on_postgres() {
+    crash(Engine::Postgres, LONG);
+}
+
+fn crash(engine: Engine, kills: u64) {
+    let kills = usize::try_from(setting("SIDING_CRASH_KILLS", kills)).unwrap();
+    let (_, failures) = episodes(engine, setting("SIDING_CRASH_SEED", SEED), kills, 4);
+    let failures: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no command line")]
+fn setting(name: &str, usual: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(usual, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+    })
+}
