@@ -9,8 +9,8 @@ use anyhow::Context;
 use chrono::DateTime;
 use chrono::Utc;
 
-use crate::engine::EngineAdapter;
 use crate::engine::EngineColumn;
+use crate::engine::Rows;
 use crate::engine::Transaction;
 use crate::model::Model;
 use crate::plan::Work;
@@ -25,10 +25,18 @@ use crate::state::LedgerKind;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
 
+/// Where the batches of a table are marked, and what is marked.
+#[derive(Clone, Debug)]
+pub(super) struct Marker {
+    table: TableName,
+    /// The range that was written last, as far as this process knows.
+    last: Option<Interval>,
+}
+
 /// What is known of the past of one model's table, while it is filled.
 pub(super) struct Past {
-    /// Where batches are marked; `None` for models that do not depend on their past.
-    pub(super) marker: Option<TableName>,
+    /// Where batches are marked; `None` for models whose batches may run twice.
+    pub(super) marker: Option<Marker>,
     /// Whether the model depends on its past.
     is_dependent: bool,
     /// Whether nothing was filled yet.
@@ -69,11 +77,12 @@ impl Past {
         if model.kind.time_column().is_some() {
             return Ok(past);
         }
-        let marker = marker(&work.table);
-        make_marker(filling, &marker, work).await?;
+        let table = marker(&work.table);
+        make_marker(filling, &table, work).await?;
+        let last = marked(&engine.query(&question(&table)).await?)?;
         // Without any record the table is written anew, whatever is in it.
         if !past.filled.is_empty()
-            && let Some(written) = read(engine, &marker).await?
+            && let Some(written) = last
             && !past.filled.contains(written)
         {
             state
@@ -82,7 +91,7 @@ impl Past {
             past.filled.insert(written);
             past.found = Some(written);
         }
-        past.marker = Some(marker);
+        past.marker = Some(Marker { table, last });
         Ok(past)
     }
 
@@ -117,6 +126,9 @@ impl Past {
         let range = batch.range;
         self.held.push(batch.clone());
         self.is_new = false;
+        if let Some(marker) = &mut self.marker {
+            marker.last = Some(range);
+        }
         let last = self.filled.span().map(Interval::end);
         let ahead = work.batches.last().map(|last| last.end());
         let holds_back = self.is_dependent
@@ -179,12 +191,15 @@ async fn make_marker(filling: &Filling<'_>, marker: &TableName, work: &Work) -> 
     Ok(())
 }
 
-/// The range that was written last.
-async fn read(engine: &dyn EngineAdapter, marker: &TableName) -> anyhow::Result<Option<Interval>> {
-    let sql = format!(
+/// Asks for the range that was written last.
+fn question(marker: &TableName) -> String {
+    format!(
         "SELECT CAST(start_ms AS VARCHAR) AS start_ms, CAST(end_ms AS VARCHAR) AS end_ms FROM {marker}"
-    );
-    let rows = engine.query(&sql).await?;
+    )
+}
+
+/// The answer.
+fn marked(rows: &Rows) -> anyhow::Result<Option<Interval>> {
     let instant = |column: &str| -> anyhow::Result<Option<DateTime<Utc>>> {
         let value = rows.strings(column)?.into_iter().flatten().next();
         let millis = value.and_then(|text| text.parse().ok());
@@ -196,20 +211,33 @@ async fn read(engine: &dyn EngineAdapter, marker: &TableName) -> anyhow::Result<
         .and_then(|(start, end)| Interval::new(start, end)))
 }
 
-/// Marks `range` as the one that was written last; takes effect with everything else of the transaction.
-pub(super) async fn mark(
-    transaction: &mut dyn Transaction,
-    marker: &TableName,
-    range: Interval,
-) -> anyhow::Result<()> {
-    transaction
-        .execute(&format!("DELETE FROM {marker}"))
-        .await?;
-    let (start, end) = (
-        range.start().timestamp_millis(),
-        range.end().timestamp_millis(),
-    );
-    let insert = format!("INSERT INTO {marker} (start_ms, end_ms) VALUES ({start}, {end})");
-    transaction.execute(&insert).await?;
-    Ok(())
+impl Marker {
+    /// Fails when somebody has written the table since this process looked what is in it: one that was thought dead, and
+    /// whose last commit came when its lease was gone already. `transaction` has locked the table.
+    pub(super) async fn check(&self, transaction: &mut dyn Transaction) -> anyhow::Result<()> {
+        let found = marked(&transaction.query(&question(&self.table)).await?)?;
+        anyhow::ensure!(
+            found == self.last,
+            "another process wrote the table meanwhile, although it had not been heard of for too long; nothing was \
+             written twice: run again"
+        );
+        Ok(())
+    }
+
+    /// Marks `range` as the one that was written last; takes effect with everything else of the transaction.
+    pub(super) async fn mark(
+        &self,
+        transaction: &mut dyn Transaction,
+        range: Interval,
+    ) -> anyhow::Result<()> {
+        let Self { table, .. } = self;
+        transaction.execute(&format!("DELETE FROM {table}")).await?;
+        let (start, end) = (
+            range.start().timestamp_millis(),
+            range.end().timestamp_millis(),
+        );
+        let insert = format!("INSERT INTO {table} (start_ms, end_ms) VALUES ({start}, {end})");
+        transaction.execute(&insert).await?;
+        Ok(())
+    }
 }

@@ -216,7 +216,6 @@ async fn fill_table(
         return declare_filled(filling, work, lease).await;
     }
     let mut past = Past::of(filling, model, work, lease).await?;
-    let marker = past.marker.clone();
     let remaining = past.remaining(work);
     let before = remaining.len();
     let batches = still_missing(filling, work, remaining).await?;
@@ -242,7 +241,7 @@ async fn fill_table(
             let Some(range) = batches.next() else {
                 break;
             };
-            let (first, marker) = (past.is_empty(), marker.as_ref());
+            let (first, marker) = (past.is_empty(), past.marker.clone());
             let batch = Batch {
                 engine: filling.engine,
                 scope: filling.scope,

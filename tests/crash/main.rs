@@ -13,6 +13,7 @@ mod check;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod episode;
+mod meeting;
 mod old_state;
 mod process;
 mod project;
@@ -23,6 +24,7 @@ mod script;
 mod world;
 
 use crate::episode::episodes;
+use crate::meeting::meetings;
 use crate::world::Engine;
 
 /// Kills of the short form, for each engine.
@@ -52,6 +54,24 @@ fn hundreds_of_kills_on_duckdb() {
 #[ignore = "long: `make crash`"]
 fn hundreds_of_kills_on_postgres() {
     crash(Engine::Postgres, LONG);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn a_hundred_meetings_on_postgres() {
+    meet(Engine::Postgres, 100);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn some_meetings_on_duckdb() {
+    meet(Engine::DuckDb, 10);
+}
+
+fn meet(engine: Engine, rounds: u64) {
+    let rounds = usize::try_from(setting("SIDING_CRASH_ROUNDS", rounds)).unwrap();
+    let (_, failures) = meetings(engine, setting("SIDING_CRASH_SEED", SEED), rounds);
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 fn crash(engine: Engine, kills: u64) {

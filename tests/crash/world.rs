@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 use sqlx::Connection;
@@ -30,7 +31,7 @@ pub(crate) enum Engine {
 
 /// A folder with a project, and its warehouse. Gone when dropped.
 pub(crate) struct World {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     database: Option<Database>,
 }
 
@@ -47,12 +48,31 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 
 impl World {
     pub(crate) fn new(engine: Engine) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let database = match engine {
             Engine::DuckDb => None,
             Engine::Postgres => Some(wait(Database::new())),
         };
         let world = Self { folder, database };
+        world.write("config.yaml", &world.config(""));
+        world
+    }
+
+    /// Another clone of the project, with the same warehouse and state; on DuckDB the very same folder.
+    pub(crate) fn beside(&self) -> Self {
+        let Some(Database { host, name }) = &self.database else {
+            return Self {
+                folder: Arc::clone(&self.folder),
+                database: None,
+            };
+        };
+        let world = Self {
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            database: Some(Database {
+                host: host.clone(),
+                name: name.clone(),
+            }),
+        };
         world.write("config.yaml", &world.config(""));
         world
     }

@@ -176,6 +176,9 @@ fn settings(config: &PostgresConfig) -> Vec<(&'static str, String)> {
         ("bytea_output", "hex".to_owned()),
         ("IntervalStyle", "postgres".to_owned()),
         ("extra_float_digits", "1".to_owned()),
+        // Between two statements of a transaction this program only looks into the state. Who is silent for as long as a
+        // lease lasts is frozen or cut off: somebody else may have what it wrote, so it must not commit any more.
+        ("idle_in_transaction_session_timeout", "60000".to_owned()),
     ];
     if let Some(timeout) = config.statement_timeout {
         settings.push(("statement_timeout", timeout.as_millis().to_string()));

@@ -33,7 +33,7 @@ use crate::scheduler::audit::Audited;
 use crate::scheduler::audit::Subject;
 use crate::scheduler::audit::run_audits;
 use crate::scheduler::materialize::target::Target;
-use crate::scheduler::past::mark;
+use crate::scheduler::past::Marker;
 use crate::snapshot::Interval;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
@@ -51,7 +51,7 @@ pub(super) struct Batch<'a> {
     /// Whether nothing of the table counts as filled: whatever rows it has go.
     pub(super) first: bool,
     /// Where the batch is marked as written, for models that depend on their past.
-    pub(super) marker: Option<&'a TableName>,
+    pub(super) marker: Option<Marker>,
     /// The right to write the table, looked at again just before the commit.
     pub(super) held: Option<(&'a StateStore, &'a Lease)>,
 }
@@ -76,6 +76,9 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
         && let Some(lock) = batch.engine.lock_for_writing(batch.table)
     {
         transaction.execute(&lock).await?;
+        if let Some(marker) = &batch.marker {
+            marker.check(transaction).await?;
+        }
     }
     batch.run(&model.statements.before, transaction).await?;
     let rows = match (&model.kind, &target) {
@@ -132,8 +135,8 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
         transaction.query(&sql).await
     })
     .await?;
-    if let Some(marker) = batch.marker {
-        mark(transaction, marker, batch.range).await?;
+    if let Some(marker) = &batch.marker {
+        marker.mark(transaction, batch.range).await?;
     }
     check_held(batch).await?;
     open.commit().await?;
