@@ -239,15 +239,21 @@ impl Places<'_> {
         if !wanted {
             return place;
         }
-        let base = filled.is_none().then(|| self.kept(snapshot)).flatten();
-        let Some((mut base, kept)) = base else {
-            place.missing = self.times.missing(snapshot, filled);
-            place.covers = self.times.is_complete(snapshot, filled, &place.missing);
-            return place;
-        };
         let all = self.base_filled(snapshot).cloned().unwrap_or_default();
         let has_time = snapshot.model.kind.time_column().is_some();
         let cut = self.times.preview(snapshot, &all).filter(|_| has_time);
+        let base = filled.is_none().then(|| self.kept(snapshot)).flatten();
+        let Some((mut base, kept)) = base else {
+            place.missing = self.times.missing(snapshot, filled);
+            // Whoever copied the rows may have died before the rest: then that is what it would have been.
+            let missing: Intervals = place.missing.iter().copied().collect();
+            let rest = missing.difference(filled.unwrap_or(&Intervals::default()));
+            if cut.is_some_and(|cut| rest.iter().all(|part| part.intersect(cut) == Some(part))) {
+                place.missing = rest.into_iter().collect();
+            }
+            place.covers = self.times.is_complete(snapshot, filled, &place.missing);
+            return place;
+        };
         // What builds on its own past is computed again up to the end.
         let cut = match (cut, all.span()) {
             (Some(cut), Some(span)) if snapshot.model.reads_itself => {

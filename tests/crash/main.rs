@@ -9,6 +9,7 @@
     reason = "a broken test should stop at once, and a long one says what it found"
 )]
 
+mod bad_moments;
 mod check;
 #[path = "../cluster/mod.rs"]
 mod cluster;

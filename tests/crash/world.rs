@@ -7,6 +7,8 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
+use std::time::Instant;
 
 use sqlx::Connection;
 use sqlx::Executor;
@@ -165,6 +167,26 @@ model_defaults:\n  dialect: {dialect}\n  start: 2024-01-01\n"
             state: wait(sqlite(folder.path().join("state.db"))),
             _folder: folder,
         }))
+    }
+
+    /// Returns once the server has noticed that nobody waits for it any more.
+    pub(crate) fn settle(&self) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let mut connection = wait(database.connect());
+        let others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let since = Instant::now();
+        while !wait(in_postgres(&mut connection, others))
+            .unwrap()
+            .is_empty()
+        {
+            assert!(
+                since.elapsed() < Duration::from_secs(30),
+                "the server goes on by itself"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The state, to be changed by hand.

@@ -127,6 +127,7 @@ pub(crate) fn a_run_finishes_a_switch_that_was_recorded_but_not_done() {
     assert_eq!(shown(&workspace), ["2"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_rollback_that_died_before_it_was_done_is_finished_by_the_next_and_not_taken_back() {
     let workspace = Workspace::new(&[]);
@@ -146,15 +147,53 @@ fn a_rollback_that_died_before_it_was_done_is_finished_by_the_next_and_not_taken
     assert_eq!(shown(&workspace), ["3"], "a rollback of what is done");
 }
 
+#[cfg(unix)]
 fn unfinalize(workspace: &Workspace) {
-    let url = format!("sqlite://{}", workspace.path().join("state.db").display());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-        let sql = "UPDATE siding_environments SET finalized_at = NULL";
-        sqlx::query(sql).execute(&pool).await.unwrap();
-        pool.close().await;
-    });
+    let sql = "UPDATE siding_environments SET finalized_at = NULL";
+    crate::processes::StateFile::of(workspace).execute(sql);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_preview_that_died_after_its_copy_shows_what_it_would_have_shown() {
+    let model = |columns: &str| {
+        format!(
+            "MODEL (name db.daily, kind INCREMENTAL_BY_TIME_RANGE (time_column day, lookback 2));
+             SELECT day::DATE AS day{columns} FROM generate_series(DATE '2024-01-01', DATE '2024-01-31', INTERVAL '1' DAY) AS t(day)
+             WHERE day BETWEEN @start_ds AND @end_ds"
+        )
+    };
+    let workspace = Workspace::new(&[("models/daily.sql", &model(""))]);
+    workspace.apply("prod", NOW);
+    workspace.write("models/daily.sql", &model(", 1 AS more"));
+    let plan = [
+        "plan",
+        "dev",
+        "--forward-only",
+        "--auto-apply",
+        "--execution-time",
+        NOW,
+    ];
+    let shown = || workspace.rows("SELECT day, more FROM db__dev.daily ORDER BY day");
+    workspace.run(&plan).fine();
+    let expected = shown();
+    let previewed = expected.iter().filter(|row| row[1] == "1");
+    assert_eq!(previewed.count(), 1, "{expected:?}");
+
+    // As a kill before the last day was computed leaves it.
+    let state = crate::processes::StateFile::of(&workspace);
+    state.execute("DELETE FROM siding_intervals WHERE id = (SELECT max(id) FROM siding_intervals)");
+    state.execute("DELETE FROM siding_environment_snapshots WHERE environment = 'dev'");
+    state.execute("DELETE FROM siding_environments WHERE name = 'dev'");
+    // What a lookback would compute again says so.
+    let table = &workspace.objects("BASE TABLE");
+    let table = table.iter().find(|table| table.ends_with("__dev")).unwrap();
+    let (schema, name) = table.split_once('.').unwrap();
+    workspace.execute(&format!(
+        "DELETE FROM \"{schema}\".\"{name}\" WHERE more = 1"
+    ));
+    workspace.run(&plan).fine();
+    assert_eq!(shown(), expected);
 }
 
 /// Makes production's record say what the plan before the rollback said, not final: the views lag behind.
