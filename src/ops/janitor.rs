@@ -293,13 +293,14 @@ pub(super) async fn remove(
     views.dedup();
     let going = views.into_iter().map(|view| (view, LedgerKind::View));
     let drops = drop_all(engine, state, going.collect(), now).await?;
+    drop_schemas(engine, state, name, &drops.dropped, now).await?;
+    // The record goes last: whoever dies before leaves an environment that the next janitor removes.
     if let Some(environment) = &environment {
         state
             .delete_environment(name, &environment.plan_id)
             .await
             .context("removing the record")?;
     }
-    drop_schemas(engine, state, name, &drops.dropped, now).await?;
     Ok(drops)
 }
 

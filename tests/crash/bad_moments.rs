@@ -5,11 +5,16 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
+use sqlx::Connection;
 use sqlx::Executor;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::cluster;
 use crate::cluster::Database;
+use crate::old_state;
 use crate::process::Running;
+use crate::random::Random;
+use crate::server::Turn;
 use crate::world::Engine;
 use crate::world::World;
 use crate::world::wait;
@@ -33,7 +38,10 @@ const RUN: [&str; 3] = ["run", "--execution-time", "2024-01-05"];
 
 /// Two days are filled.
 fn gated(engine: Engine) -> World {
-    let world = World::new(engine);
+    gate(World::new(engine))
+}
+
+fn gate(world: World) -> World {
     world.execute(RAW);
     world.write("models/replaced.sql", REPLACED);
     world.write("models/added.sql", ADDED);
@@ -108,6 +116,85 @@ fn all_connections_that_are_lost_in_the_middle_of_a_batch_are_made_again() {
         );
     }
     goes_on(&world);
+}
+
+#[test]
+fn a_server_that_crashes_in_the_middle_of_a_batch_and_comes_back_has_lost_nothing() {
+    let world = gate(World::alone());
+    let gate = lock_gate(&world);
+    let running = world.start(&RUN);
+    wait_for(&world, WAITING);
+    let waits = world.look().rows(WAITING);
+    // It ends all connections and recovers when one of its processes dies so.
+    let killed = Command::new("kill").args(["-KILL", &waits[0][0]]).status();
+    assert!(killed.unwrap().success());
+    drop(gate);
+    let ended = running.wait();
+    assert!(ended.code <= 1, "{}", ended.said);
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
+    let Database { host, name } = world.database().unwrap();
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(host)
+        .port(5432)
+        .username(cluster::USER)
+        .database(name);
+    let since = Instant::now();
+    while wait(sqlx::PgConnection::connect_with(&options)).is_err() {
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "it never came back"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    goes_on(&world);
+}
+
+/// Kills the first command after an update of the program, which brings the state's tables up to date.
+fn migrate(engine: Engine) {
+    let world = gated(engine);
+    let mut random = Random::new(7);
+    for known in 1..=3 {
+        old_state::make_old(&world, known);
+        let many = if engine == Engine::DuckDb {
+            "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 20000)"
+        } else {
+            "WITH r(i) AS (SELECT generate_series(1, 20000))"
+        };
+        world.state().execute(&format!(
+            "INSERT INTO siding_objects {many} SELECT '', 'old{known}', 't' || i, 'table', 'db.old', 'v' || i, 0, 1 FROM r"
+        ));
+        let version = || world.look().state("SELECT max(version) FROM siding_state")[0][0].clone();
+        let today = old_state::known().to_string();
+        let mut kills = 0;
+        while version() != today {
+            assert_eq!(version(), known.to_string(), "all of the tables or none");
+            let mut running = world.start(&["environments"]);
+            let delay = Duration::from_millis(u64::try_from(random.below(600)).unwrap());
+            if kills < 8 && !running.ends_within(delay) {
+                running.kill();
+                kills += 1;
+                world.settle();
+                continue;
+            }
+            let ended = running.wait();
+            assert_eq!(ended.code, 0, "{}", ended.said);
+        }
+        let sql = format!(
+            "SELECT count(*), count(DISTINCT table_name) FROM siding_ledger WHERE table_schema = 'old{known}'"
+        );
+        assert_eq!(world.look().state(&sql), [["20000", "20000"]]);
+        goes_on(&world);
+    }
+}
+
+#[test]
+fn a_migration_that_is_killed_is_done_whole_by_the_next_command() {
+    migrate(Engine::DuckDb);
+}
+
+#[test]
+fn a_migration_on_postgres_that_is_killed_is_done_whole_by_the_next_command() {
+    migrate(Engine::Postgres);
 }
 
 #[test]
@@ -189,6 +276,7 @@ fn who_is_frozen_for_longer_than_a_lease_keeps_nobody_waiting_and_writes_nothing
 #[test]
 fn a_state_that_goes_away_while_the_warehouse_works_is_one_clear_message() {
     let world = World::new(Engine::DuckDb);
+    let _turn = Turn::shared();
     let state = wait(Database::new());
     let (host, user, name) = (&state.host, cluster::USER, &state.name);
     let of_state = format!(

@@ -186,6 +186,14 @@ pub(crate) fn objects(look: &mut Look) -> BTreeSet<(String, String)> {
         .collect()
 }
 
+/// Every schema that is not the source's, the state's or the engine's.
+pub(crate) fn schemas(look: &mut Look) -> Rows {
+    look.rows(
+        "SELECT DISTINCT schema_name FROM information_schema.schemata
+         WHERE schema_name LIKE 'db%' OR schema_name LIKE 'siding\\_\\_%' ESCAPE '\\' ORDER BY 1",
+    )
+}
+
 /// Whatever is in the warehouse is in the ledger. What an earlier release made is in its history at least.
 pub(crate) fn ledger(look: &mut Look) -> Result<(), String> {
     let known = look.state(

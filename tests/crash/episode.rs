@@ -102,9 +102,15 @@ fn both(
     let before = promotions(&mut killed.look());
     let mut done = None;
     for _ in 0..most {
-        let share = u32::try_from(random.below(1000)).unwrap();
+        // Most of what it does comes after it has read the project.
+        let share = if random.chance(85) {
+            random.within(300, 1030)
+        } else {
+            random.below(300)
+        };
+        let delay = expected.took * u32::try_from(share).unwrap() / 1000;
         let mut running = killed.start(&step.command);
-        if running.ends_within(expected.took * share / 980) {
+        if running.ends_within(delay) {
             done = Some(running.wait());
             break;
         }
@@ -116,7 +122,8 @@ fn both(
         tally.kills += 1;
         *tally.topics.entry(step.topic).or_default() += 1;
         // What the server still does of it meets the next command, too.
-        if step.topic != "rollback" && random.chance(25) {
+        let is_repeatable = !["rollback", "invalidate"].contains(&step.topic);
+        if is_repeatable && random.chance(25) {
             *tally.places.entry("not looked at").or_default() += 1;
             continue;
         }
@@ -128,8 +135,13 @@ fn both(
             .places
             .entry(place(&mut look, unrecorded))
             .or_default() += 1;
-        // A rollback that was done goes back again when it is repeated: that is what it is told.
-        if step.topic == "rollback" && promotions(&mut look) > before && is_final(&mut look) {
+        // A rollback that was done goes back again when it is repeated, and what is gone cannot be removed again.
+        let is_done = match step.topic {
+            "rollback" => promotions(&mut look) > before && is_final(&mut look),
+            "invalidate" => !has_dev(&mut look),
+            _ => false,
+        };
+        if is_done {
             done = Some(Ended {
                 code: 0,
                 ..was_killed
@@ -179,6 +191,12 @@ fn promotions(look: &mut Look) -> usize {
 fn is_final(look: &mut Look) -> bool {
     let left = look.state("SELECT name FROM siding_environments WHERE finalized_at IS NULL");
     left.is_empty()
+}
+
+/// Whether there is a development environment.
+fn has_dev(look: &mut Look) -> bool {
+    let dev = look.state("SELECT name FROM siding_environments WHERE name = 'dev'");
+    !dev.is_empty()
 }
 
 /// What holds at any moment. Comes back: whether rows are there that nobody has recorded yet.
@@ -241,6 +259,10 @@ fn last(calm: &World, killed: &World) -> Result<(), String> {
     if objects[0] != objects[1] {
         let left: Vec<_> = objects[1].symmetric_difference(&objects[0]).collect();
         return Err(format!("only one of both has {left:?}"));
+    }
+    let schemas = [&mut calm, &mut killed].map(check::schemas);
+    if schemas[0] != schemas[1] {
+        return Err(format!("other schemas: {schemas:?}"));
     }
     check::ledger(&mut killed)?;
     for (what, sql) in [

@@ -22,6 +22,7 @@ mod project;
 #[path = "../soundness/random.rs"]
 mod random;
 mod script;
+mod server;
 mod world;
 
 use crate::episode::episodes;

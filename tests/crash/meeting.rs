@@ -127,7 +127,7 @@ impl Team {
             self.knobs.factor = number + 2;
             self.write([&self.knobs; 3]);
             for world in [&self.calm, &self.ada] {
-                fine(world.run(&self.at(DEV)))?;
+                fine(&world.run(&self.at(DEV)))?;
             }
         }
         let before = self.knobs.clone();
@@ -175,8 +175,8 @@ impl Team {
         self.write([&self.knobs; 3]);
         drop(self.calm.run(&second));
         for world in [&self.calm, &self.ada] {
-            fine(world.run(&self.at(PLAN)))?;
-            fine(world.run(&self.at(RUN)))?;
+            fine(&world.run(&self.at(PLAN)))?;
+            fine(&world.run(&self.at(RUN)))?;
         }
         let said = || format!("{}\n---\n{}\n{before:?}", ended[0].tail(), ended[1].tail());
         self.equal()
@@ -220,7 +220,7 @@ impl Team {
     }
 }
 
-fn fine(ended: Ended) -> Result<(), String> {
+fn fine(ended: &Ended) -> Result<(), String> {
     if ended.code == 0 {
         return Ok(());
     }

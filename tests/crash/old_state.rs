@@ -15,6 +15,13 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/state/migrations"
 /// Ours in whichever database it is.
 const OURS: &str = "siding_migrations";
 
+/// How many migrations there are today.
+pub(crate) fn known() -> i64 {
+    let migrator = wait(Migrator::new(Path::new(FOLDER))).unwrap();
+    let versions = migrator.iter().map(|migration| migration.version);
+    versions.max().unwrap()
+}
+
 /// Makes the state of `world` one that knows the first `known` migrations only.
 pub(crate) fn make_old(world: &World, known: i64) {
     let file = world.path().join("state.db");

@@ -21,6 +21,7 @@ use crate::cluster;
 use crate::cluster::Database;
 use crate::process::Ended;
 use crate::process::Running;
+use crate::server::Turn;
 
 /// Where the rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(crate) enum Engine {
 pub(crate) struct World {
     folder: Arc<TempDir>,
     database: Option<Database>,
+    turn: Option<Arc<Turn>>,
 }
 
 /// Rows of a query as text, `NULL` for null.
@@ -50,12 +52,23 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 
 impl World {
     pub(crate) fn new(engine: Engine) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        let database = match engine {
-            Engine::DuckDb => None,
-            Engine::Postgres => Some(wait(Database::new())),
+        match engine {
+            Engine::DuckDb => Self::on(None),
+            Engine::Postgres => Self::on(Some(Turn::shared())),
+        }
+    }
+
+    /// On PostgreSQL, with nobody else on the server.
+    pub(crate) fn alone() -> Self {
+        Self::on(Some(Turn::alone()))
+    }
+
+    fn on(turn: Option<Turn>) -> Self {
+        let world = Self {
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            database: turn.as_ref().map(|_| wait(Database::new())),
+            turn: turn.map(Arc::new),
         };
-        let world = Self { folder, database };
         world.write("config.yaml", &world.config(""));
         world
     }
@@ -66,6 +79,7 @@ impl World {
             return Self {
                 folder: Arc::clone(&self.folder),
                 database: None,
+                turn: None,
             };
         };
         let world = Self {
@@ -74,6 +88,7 @@ impl World {
                 host: host.clone(),
                 name: name.clone(),
             }),
+            turn: self.turn.clone(),
         };
         world.write("config.yaml", &world.config(""));
         world
