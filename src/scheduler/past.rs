@@ -24,6 +24,7 @@ use crate::state::LedgerEntry;
 use crate::state::LedgerKind;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
+use crate::state::StateError;
 
 /// Where the batches of a table are marked, and what is marked.
 #[derive(Clone, Debug)]
@@ -74,6 +75,7 @@ impl Past {
         let filled = filled.context("reading the intervals")?;
         past.filled = filled.get(&key).cloned().unwrap_or_default();
         past.is_new = past.filled.is_empty();
+        not_cleared(filling, work, &past.filled)?;
         if model.kind.time_column().is_some() {
             return Ok(past);
         }
@@ -145,6 +147,20 @@ impl Past {
         }
         Ok(())
     }
+}
+
+/// Fails when something that was filled when `work` was found is not any more, and `work` is not to fill it: then somebody
+/// restates the table, and a batch of today would stand on rows that are about to change.
+fn not_cleared(filling: &Filling<'_>, work: &Work, filled: &Intervals) -> Result<(), StateError> {
+    let key = (work.name.clone(), work.version.clone());
+    let own: Intervals = work.batches.iter().chain(&work.ranges).copied().collect();
+    let own: Intervals = own.span().into_iter().collect();
+    let before = filling.filled.get(&key).cloned().unwrap_or_default();
+    let cleared = before.difference(filled).difference(&own);
+    if cleared.is_empty() {
+        return Ok(());
+    }
+    Err(StateError::Cleared)
 }
 
 /// The table of marks for `table`, beside it. Its name has a length of its own, whatever the table's.

@@ -178,6 +178,9 @@ async fn fill_model(
         filling.report,
     )
     .await?;
+    // The janitor may have had it, and dropped what was left there.
+    let kept = filling.state.keep(&work.table).await;
+    kept.context("writing down the table")?;
     let started = Instant::now();
     let result = fill_table(filling, work, &lease, outcome).await;
     outcome.took = started.elapsed();

@@ -172,6 +172,30 @@ impl StateStore {
         transaction.commit().await
     }
 
+    /// Takes back that an object was dropped: it is about to be made again by whoever waited for the end of that.
+    pub async fn keep(&self, table: &TableName) -> Result<(), StateError> {
+        let condition = "WHERE dropped_at IS NOT NULL AND table_catalog = $1 AND table_schema = $2
+                         AND table_name = $3";
+        let of = |sql: String| {
+            query(&sql)
+                .bind(table.catalog.clone().unwrap_or_default())
+                .bind(table.schema.clone().unwrap_or_default())
+                .bind(&table.name)
+        };
+        for place in ["siding_ledger", "siding_objects"] {
+            let sql = format!("SELECT dropped_at FROM {place} {condition}");
+            let dropped: Vec<i64> = of(sql).fetch_column(&mut *self.read().await?).await?;
+            if dropped.is_empty() {
+                continue;
+            }
+            let mut transaction = self.write().await?;
+            let sql = format!("UPDATE {place} SET dropped_at = NULL {condition}");
+            of(sql).execute(&mut transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
     /// Records that an object could not be dropped; it is tried again next time.
     pub async fn mark_not_gone(
         &self,
@@ -335,6 +359,9 @@ mod tests {
             assert_eq!(store.ledger().await.unwrap().len(), 1);
             store.write_down(from_ref(&view), at(5)).await.unwrap();
             assert_eq!(store.ledger().await.unwrap()[1].drop_failed, None);
+            store.mark_gone(from_ref(&view.table), at(6)).await.unwrap();
+            store.keep(&view.table).await.unwrap();
+            assert_eq!(store.ledger().await.unwrap().len(), 2, "it is made again");
         })
         .await;
     }

@@ -39,6 +39,7 @@ use crate::sql::TableName;
 use crate::sql::quote_identifier;
 use crate::sql::quote_string;
 use crate::state::Lease;
+use crate::state::StateError;
 use crate::state::StateStore;
 
 /// One batch to write.
@@ -149,11 +150,15 @@ pub(super) async fn check_held(batch: &Batch<'_>) -> anyhow::Result<()> {
         return Ok(());
     };
     let ours = state.still_holds(lease).await;
-    anyhow::ensure!(
-        ours.context("looking whether the table is still ours")?,
+    if ours.context("looking whether the table is still ours")? {
+        return Ok(());
+    }
+    if let Err(cleared @ StateError::Cleared) = state.check_lease(lease).await {
+        return Err(cleared.into());
+    }
+    anyhow::bail!(
         "another process took over what this process was writing, because it had not been heard of for too long; the batch is taken back"
     );
-    Ok(())
 }
 
 /// Whether the table must be there before a batch is written.
