@@ -61,7 +61,19 @@ pub(super) async fn record(
         .iter()
         .map(|(table, range)| interval(table, *range))
         .collect();
+    let depends_on_its_past = |name: &ModelName| {
+        let snapshot = plan.draft.snapshots.get(name);
+        snapshot.is_some_and(|snapshot| snapshot.model.depends_on_its_past())
+    };
+    let dependent = plan.restated.iter();
+    let dependent = dependent.filter(|restated| depends_on_its_past(&restated.name));
+    let known = dependent.map(|restated| {
+        let table = (restated.name.clone(), restated.version.clone());
+        let filled = planned.current.filled.get(&table).cloned();
+        (table, filled.unwrap_or_default())
+    });
     let record = RestatementRecord {
+        known: known.collect(),
         plan_id: plan.id.clone(),
         environment: plan.promoted.name.clone(),
         restated_by: plan.promoted.promoted_by.clone(),

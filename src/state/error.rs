@@ -50,6 +50,14 @@ pub enum StateError {
     /// What was being filled was cleared meanwhile, to be filled again.
     #[error("what was being filled was cleared meanwhile by a restatement")]
     Cleared,
+    /// Somebody filled more of a table than was known when it was decided to fill it again.
+    #[error(
+        "`{name}` was filled further meanwhile, and its rows build on those before; nothing is cleared, plan again"
+    )]
+    FilledMeanwhile {
+        /// Which model.
+        name: String,
+    },
     /// A row does not hold what this program writes.
     #[error("the state has an unreadable {what}: {message}")]
     Unreadable {
@@ -76,7 +84,7 @@ impl StateError {
             Self::Overtaken { .. } | Self::Cleared => {
                 Some("Nothing of it is recorded; run again for whatever is still missing.")
             }
-            Self::Unreadable { .. } | Self::Database(_) => None,
+            Self::FilledMeanwhile { .. } | Self::Unreadable { .. } | Self::Database(_) => None,
         }
     }
 

@@ -36,6 +36,8 @@ pub struct RestatementRecord {
     pub environment: EnvironmentName,
     /// Who applied it.
     pub restated_by: String,
+    /// What was filled, when it was planned, of tables whose rows build on those before: more must not have come since.
+    pub known: BTreeMap<(ModelName, Version), Intervals>,
 }
 
 /// A stored snapshot without its definition: enough to know what was made of what.
@@ -60,6 +62,13 @@ impl StateStore {
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
+        for (table, known) in &record.known {
+            let filled = intervals_of(&mut transaction, table).await?;
+            if !filled.difference(known).is_empty() {
+                let name = table.0.to_string();
+                return Err(StateError::FilledMeanwhile { name });
+            }
+        }
         intervals::append(&mut transaction, own, true, now).await?;
         intervals::append(&mut transaction, others, true, now).await?;
         let tables: BTreeSet<Subject> = own
@@ -148,11 +157,7 @@ impl StateStore {
         if last_entry(&mut transaction, from).await? != mark {
             return Ok(false);
         }
-        let filled = intervals::sum_of(&mut transaction, from).await?;
-        let filled: Intervals = filled
-            .into_iter()
-            .filter_map(|(start, end)| Interval::new(instant(start).ok()?, instant(end).ok()?))
-            .collect();
+        let filled = intervals_of(&mut transaction, from).await?;
         let kept: Intervals = kept.iter().copied().collect();
         let carried: Vec<FilledInterval> = kept
             .difference(&kept.difference(&filled))
@@ -230,6 +235,18 @@ async fn last_entry(
     Ok(found.first().copied().unwrap_or(0))
 }
 
+/// What is filled of a table.
+async fn intervals_of(
+    connection: &mut Connection,
+    table: &(ModelName, Version),
+) -> Result<Intervals, StateError> {
+    let filled = intervals::sum_of(connection, table).await?;
+    let filled = filled
+        .into_iter()
+        .filter_map(|(start, end)| Interval::new(instant(start).ok()?, instant(end).ok()?));
+    Ok(filled.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -253,6 +270,7 @@ mod tests {
                 plan_id: "p".to_owned(),
                 environment: EnvironmentName::prod(),
                 restated_by: "ada".to_owned(),
+                known: BTreeMap::new(),
             };
             let own = [samples::filled(&key("db.a"), 2, 5)];
             let others = [samples::filled(&key("db.b"), 0, 10)];
@@ -269,6 +287,36 @@ mod tests {
             assert_eq!(open, BTreeMap::from([(key("db.a"), vec![range])]));
             store.close_restatements(&keys).await.unwrap();
             assert!(store.restatements(&keys).await.unwrap().is_empty());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_filled_further_meanwhile_is_not_restated() {
+        samples::on_both(async |store| {
+            let key = (
+                "db.a".parse::<ModelName>().unwrap(),
+                Version("v".to_owned()),
+            );
+            let known = |end| {
+                let filled: Intervals = [Interval::new(at(0), at(end)).unwrap()]
+                    .into_iter()
+                    .collect();
+                BTreeMap::from([(key.clone(), filled)])
+            };
+            let all = [samples::filled(&key, 0, 10), samples::filled(&key, 10, 20)];
+            store.add_intervals(&all, at(0)).await.unwrap();
+            let record = |end| RestatementRecord {
+                plan_id: "p".to_owned(),
+                environment: EnvironmentName::prod(),
+                restated_by: "ada".to_owned(),
+                known: known(end),
+            };
+            let error = store.restate(&record(10), &all[..1], &[], at(1)).await;
+            assert!(matches!(error, Err(StateError::FilledMeanwhile { .. })));
+            let filled = store.intervals(std::slice::from_ref(&key)).await.unwrap();
+            assert_eq!(filled[&key], [(0, 20)]);
+            store.restate(&record(20), &all, &[], at(1)).await.unwrap();
         })
         .await;
     }

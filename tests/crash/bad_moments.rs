@@ -236,6 +236,36 @@ fn a_transaction_that_somebody_thought_dead_commits_late_is_not_written_again() 
 }
 
 #[test]
+fn a_run_that_meets_a_restatement_builds_nothing_on_rows_that_are_about_to_change() {
+    let world = World::new(Engine::Postgres);
+    world.write(
+        "models/running.sql",
+        "MODEL (name db.running, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1), columns (day DATE, n BIGINT));
+SELECT day, 1 + coalesce((SELECT max(n) FROM db.running), 0) AS n FROM db.replaced WHERE day BETWEEN @start_ds AND @end_ds
+",
+    );
+    let world = gate(world);
+    let shown = || world.look().rows("SELECT n FROM db.running ORDER BY day");
+    assert_eq!(shown(), [["1"], ["2"]]);
+    let gate = lock_gate(&world);
+    let running = world.start(&RUN);
+    wait_for(&world, WAITING);
+    // As a plan does that restates it, once the run has found what is due.
+    world.state().execute(
+        "INSERT INTO siding_intervals (name, version, start_at, end_at, removed, created_at)
+         SELECT name, version, start_at, end_at, TRUE, 0 FROM siding_intervals WHERE name LIKE '%running%'",
+    );
+    drop(gate);
+    let ended = running.wait();
+    assert_eq!(ended.code, 1, "{}", ended.said);
+    let told = "cleared meanwhile by a restatement";
+    assert!(ended.said.contains(told), "{}", ended.said);
+    assert_eq!(shown(), [["1"], ["2"]]);
+    goes_on(&world);
+    assert_eq!(shown(), [["1"], ["2"], ["3"], ["4"]]);
+}
+
+#[test]
 #[ignore = "long: a lease must end. `make crash`"]
 fn who_is_frozen_for_longer_than_a_lease_keeps_nobody_waiting_and_writes_nothing() {
     let world = gated(Engine::Postgres);

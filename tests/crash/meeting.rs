@@ -41,7 +41,8 @@ const RESTATE: &[&str] = &[
 ];
 
 /// How somebody says that another process was first.
-const LOST: [&str; 10] = [
+const LOST: [&str; 11] = [
+    "was filled further meanwhile",
     "cleared meanwhile by a restatement",
     "there is nothing to go back to",
     "was changed by another plan",
