@@ -117,7 +117,7 @@ pub(super) async fn run(
         execution_time: now,
         include_unmodified: args.include_unmodified || config.plan.include_unmodified,
         against_prod: false,
-        naming: session.naming(),
+        naming: session.naming(&environment),
         expires_at: session.expires_at(&environment, now),
         choices,
         extra: args.more.extra(config.plan.forward_only, now)?,
@@ -185,7 +185,9 @@ pub(super) async fn run(
             return Ok(Ending::Failed);
         }
     }
-    let engine = session.engine().await?;
+    let engine = session
+        .engine_for(&request.environment, now_or(args, now))
+        .await?;
     let interrupts = Interrupts::watch(printer);
     let command = format!("siding plan {}", request.environment);
     let control = interrupts.control(&command, session.config());

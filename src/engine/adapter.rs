@@ -78,7 +78,28 @@ pub trait EngineAdapter: Send + Sync {
     async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError>;
 
     /// The tables and views in `schemas` of the default catalog, sorted. Unknown schemas hold none.
-    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError>;
+    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError> {
+        self.objects_in(None, schemas).await
+    }
+
+    /// The same of `catalog`, which the names then have; `None` means the default one. A catalog that is not there holds
+    /// none.
+    async fn objects_in(
+        &self,
+        catalog: Option<&str>,
+        schemas: &[String],
+    ) -> Result<Vec<EngineObject>, EngineError>;
+
+    /// Removes a catalog in which nothing is left, with the file that it is in. Succeeds when there is none.
+    ///
+    /// # Errors
+    /// When something is in it, and where the engine makes no catalogs.
+    async fn drop_catalog(&self, catalog: &str) -> Result<(), EngineError> {
+        Err(EngineError::Statement {
+            sql: format!("DROP CATALOG {}", quote_identifier(catalog)),
+            message: "this engine has no catalogs to drop".to_owned(),
+        })
+    }
 
     /// The columns that `query` would give. Runs nothing: an error means that the engine refuses it.
     async fn validate(&self, query: &str) -> Result<Vec<EngineColumn>, EngineError>;

@@ -17,6 +17,7 @@ pub use adapter::EngineColumn;
 pub use adapter::EngineObject;
 pub use adapter::ObjectKind;
 pub use adapter::Transaction;
+pub use duckdb::DuckDbCatalog;
 pub use duckdb::DuckDbConfig;
 pub use duckdb::DuckDbDatabase;
 pub use duckdb::Sandbox;

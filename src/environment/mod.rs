@@ -12,6 +12,8 @@ use serde::Serialize;
 pub use name::EnvironmentName;
 pub use name::NoName;
 pub use naming::Naming;
+pub use naming::Suffix;
+pub use naming::UnknownNaming;
 
 use crate::model::ModelName;
 use crate::snapshot::SnapshotId;
@@ -66,5 +68,5 @@ impl Environment {
 /// The view that shows `model` in `environment` by the usual naming: `schema__env.table`, or the model's own name in
 /// `prod`. What is recorded may be named otherwise: see [`Environment::view`].
 pub fn view_name(model: &ModelName, environment: &EnvironmentName) -> TableName {
-    Naming::Schema.view(model, environment)
+    Naming::default().view(model, environment)
 }

@@ -12,6 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
@@ -372,19 +373,11 @@ async fn check_tables(plan: &Plan, engine: &dyn EngineAdapter) -> anyhow::Result
     if needed.is_empty() {
         return Ok(());
     }
-    let schemas: BTreeSet<String> = needed
-        .iter()
-        .filter_map(|table| table.schema.clone())
-        .collect();
-    let schemas: Vec<String> = schemas.into_iter().collect();
-    let objects = engine
-        .objects(&schemas)
-        .await
-        .context("listing the tables of the warehouse")?;
+    let objects = objects_beside(engine, needed.iter().copied()).await?;
     let found: BTreeSet<&TableName> = objects.iter().map(|object| &object.table).collect();
     let gone: Vec<String> = needed
         .iter()
-        .filter(|table| table.catalog.is_none() && !found.contains(&engine.listed(table)))
+        .filter(|table| !found.contains(&engine.listed(table)))
         .map(|table| format!("`{}`", table.plain()))
         .collect();
     anyhow::ensure!(

@@ -6,19 +6,19 @@ use anyhow::Context;
 
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
-use crate::environment::view_name;
+use crate::environment::Naming;
 use crate::model::ModelName;
 use crate::plan::ModelChange;
 use crate::plan::ModelComparison;
 use crate::plan::Plan;
 use crate::sql::TableName;
 
-/// Each changed model of `plan` that has views, prod beside the plan's environment, sorted by name.
+/// Each changed model of `plan` that has views, prod (named like `prod`) beside the plan's environment, sorted by name.
 pub(super) async fn compare_with_prod(
     engine: &dyn EngineAdapter,
     plan: &Plan,
+    prod: &Naming,
 ) -> anyhow::Result<Vec<ModelComparison>> {
-    let environment = &plan.promoted.name;
     let shown: BTreeMap<&ModelName, bool> = plan
         .promoted
         .snapshots
@@ -37,7 +37,11 @@ pub(super) async fn compare_with_prod(
         if change.change == ModelChange::Unchanged || !(has_view || (removed && had_view)) {
             continue;
         }
-        comparisons.push(compare(engine, name, environment, has_view).await?);
+        let views = (
+            prod.view(name, &EnvironmentName::prod()),
+            plan.promoted.view(name),
+        );
+        comparisons.push(compare(engine, name, views, has_view).await?);
     }
     Ok(comparisons)
 }
@@ -45,11 +49,9 @@ pub(super) async fn compare_with_prod(
 async fn compare(
     engine: &dyn EngineAdapter,
     name: &ModelName,
-    environment: &EnvironmentName,
+    (prod, view): (TableName, TableName),
     has_view: bool,
 ) -> anyhow::Result<ModelComparison> {
-    let prod = view_name(name, &EnvironmentName::prod());
-    let view = view_name(name, environment);
     let before = columns(engine, &prod).await?;
     let after = if has_view {
         columns(engine, &view).await?

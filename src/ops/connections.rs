@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::engine::ConnectionConfig;
+use crate::engine::DuckDbCatalog;
 use crate::engine::DuckDbConfig;
 use crate::engine::DuckDbDatabase;
 use crate::engine::PostgresConfig;
@@ -28,10 +29,11 @@ const STATE_SCHEMA: &str = "siding";
 /// How many statements PostgreSQL gets at once unless the configuration says.
 const POSTGRES_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is above 0");
 
-/// How to reach the warehouse of the selected gateway.
+/// How to reach the warehouse of the selected gateway, with `catalogs` besides those of its configuration.
 pub(super) fn warehouse(
     config: &Config,
     options: &SessionOptions,
+    catalogs: Vec<DuckDbCatalog>,
 ) -> anyhow::Result<ConnectionConfig> {
     let gateway = config
         .gateway()
@@ -40,6 +42,7 @@ pub(super) fn warehouse(
     match &gateway.connection {
         Connection::DuckDb {
             database,
+            catalogs: attached,
             concurrent_tasks,
             register_comments,
         } => {
@@ -49,16 +52,23 @@ pub(super) fn warehouse(
             let sandbox = options.sandboxed.then(|| Sandbox {
                 allowed_directories: vec![root.clone()],
             });
-            let database = match database {
+            let in_file = |database: &Option<String>| match database {
                 Some(database) => DuckDbDatabase::File(options.data.join(database)),
                 None => DuckDbDatabase::Memory,
             };
+            let declared = attached.iter().map(|catalog| DuckDbCatalog {
+                name: catalog.name.clone(),
+                database: in_file(&catalog.database),
+                read_only: catalog.read_only,
+            });
             Ok(ConnectionConfig::DuckDb(DuckDbConfig {
                 concurrency: concurrency(*concurrent_tasks).unwrap_or(NonZeroUsize::MIN),
                 file_root: Some(root),
                 register_comments: *register_comments,
                 sandbox,
-                ..DuckDbConfig::new(database)
+                catalogs: declared.chain(catalogs).collect(),
+                default_catalog: attached.first().map(|first| first.name.clone()),
+                ..DuckDbConfig::new(in_file(database))
             }))
         }
         Connection::Postgres(connection) => {
@@ -140,6 +150,13 @@ fn server(connection: &PostgresConnection, data: &Path) -> PostgresServer {
 /// The warehouse, for people.
 pub(super) fn describe(config: &Config, data: &Path) -> String {
     match config.gateway().map(|gateway| &gateway.connection) {
+        Some(Connection::DuckDb { catalogs, .. }) if !catalogs.is_empty() => {
+            let names = catalogs.iter().map(|catalog| match &catalog.database {
+                Some(database) => data.join(database).display().to_string(),
+                None => "in memory".to_owned(),
+            });
+            format!("DuckDB {}", names.collect::<Vec<_>>().join(", "))
+        }
         Some(Connection::DuckDb {
             database: Some(database),
             ..

@@ -95,6 +95,7 @@ async fn destroy_held(
         &[LedgerKind::View],
         &[LedgerKind::Table, LedgerKind::Temporary],
         &[LedgerKind::Schema],
+        &[LedgerKind::Catalog],
     ] {
         let of_kind = doomed.iter().filter(|(_, kind)| kinds.contains(kind));
         let drops = drop_all(engine, state, of_kind.cloned().collect(), now).await?;

@@ -9,6 +9,7 @@ use chrono::Utc;
 
 use crate::engine::EngineAdapter;
 use crate::engine::EngineError;
+use crate::engine::EngineObject;
 use crate::engine::ObjectKind;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
@@ -45,8 +46,8 @@ pub(super) async fn drop_all(
         let before = left.len();
         let mut failed = Vec::new();
         for (table, kind) in left {
-            match engine.execute(&statement(engine, &table, kind)).await {
-                Ok(_) | Err(EngineError::MissingObject { .. }) => {
+            match drop_one(engine, &table, kind).await {
+                Ok(()) | Err(EngineError::MissingObject { .. }) => {
                     state
                         .mark_gone(std::slice::from_ref(&table), now)
                         .await
@@ -75,8 +76,16 @@ pub(super) async fn drop_all(
     }
 }
 
-fn statement(engine: &dyn EngineAdapter, table: &TableName, kind: LedgerKind) -> String {
-    match kind {
+async fn drop_one(
+    engine: &dyn EngineAdapter,
+    table: &TableName,
+    kind: LedgerKind,
+) -> Result<(), EngineError> {
+    let sql = match kind {
+        LedgerKind::Catalog => {
+            let catalog = table.catalog.as_deref().unwrap_or_default();
+            return engine.drop_catalog(catalog).await;
+        }
         LedgerKind::Table | LedgerKind::Temporary => engine.drop_table(table),
         LedgerKind::View | LedgerKind::EnvironmentView => engine.drop_view(table),
         LedgerKind::Schema => {
@@ -85,7 +94,32 @@ fn statement(engine: &dyn EngineAdapter, table: &TableName, kind: LedgerKind) ->
             let schema = quote_identifier(table.schema.as_deref().unwrap_or_default());
             format!("DROP SCHEMA IF EXISTS {prefix}{schema}")
         }
+    };
+    engine.execute(&sql).await.map(drop)
+}
+
+/// The tables and views of the schemas, in whatever catalog, that `tables` are in.
+///
+/// # Errors
+/// When the engine does not answer.
+pub(super) async fn objects_beside(
+    engine: &dyn EngineAdapter,
+    tables: impl Iterator<Item = &TableName>,
+) -> anyhow::Result<Vec<EngineObject>> {
+    let mut schemas: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+    for table in tables {
+        if let Some(schema) = &table.schema {
+            let catalog = table.catalog.as_deref();
+            schemas.entry(catalog).or_default().insert(schema);
+        }
     }
+    let mut found = Vec::new();
+    for (catalog, schemas) in schemas {
+        let schemas: Vec<String> = schemas.into_iter().map(str::to_owned).collect();
+        let objects = engine.objects_in(catalog, &schemas).await;
+        found.extend(objects.context("listing the tables of the warehouse")?);
+    }
+    Ok(found)
 }
 
 /// Those of `objects` that are what the ledger says. Where somebody has put something else in the place of one, ours
@@ -96,19 +130,9 @@ async fn ours(
     objects: Vec<(TableName, LedgerKind)>,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Vec<(TableName, LedgerKind)>> {
-    let schemas: BTreeSet<String> = objects
-        .iter()
-        .filter_map(|(table, _)| table.schema.clone())
-        .collect();
-    let schemas: Vec<String> = schemas.into_iter().collect();
-    let found = engine
-        .objects(&schemas)
-        .await
-        .context("listing the objects of the warehouse")?;
-    let used: BTreeSet<Option<String>> = found
-        .iter()
-        .map(|object| object.table.schema.clone())
-        .collect();
+    let found = objects_beside(engine, objects.iter().map(|(table, _)| table)).await?;
+    let place = |table: &TableName| (table.catalog.clone(), table.schema.clone());
+    let used: BTreeSet<_> = found.iter().map(|object| place(&object.table)).collect();
     let kinds: BTreeMap<&TableName, ObjectKind> = found
         .iter()
         .map(|object| (&object.table, object.kind))
@@ -119,8 +143,12 @@ async fn ours(
         let expected = match kind {
             LedgerKind::Table | LedgerKind::Temporary => ObjectKind::Table,
             LedgerKind::View | LedgerKind::EnvironmentView => ObjectKind::View,
+            LedgerKind::Catalog => {
+                ours.push((table, kind));
+                continue;
+            }
             LedgerKind::Schema => {
-                if table.catalog.is_some() || !used.contains(&table.schema) {
+                if !used.contains(&place(&table)) {
                     ours.push((table, kind));
                 }
                 continue;

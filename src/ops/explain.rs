@@ -45,7 +45,7 @@ pub async fn explain(
             LedgerKind::Table | LedgerKind::View | LedgerKind::Temporary => {
                 reasons.of_table(versions.get(&record.entry.table))
             }
-            LedgerKind::Schema => of_schema(record, &ledger),
+            LedgerKind::Schema | LedgerKind::Catalog => of_place(record, &ledger),
         };
         if let Some((at, error)) = &record.drop_failed {
             because = format!(
@@ -79,17 +79,20 @@ async fn versions(
         .collect())
 }
 
-fn of_schema(record: &LedgerRecord, ledger: &[LedgerRecord]) -> (bool, String) {
+fn of_place(record: &LedgerRecord, ledger: &[LedgerRecord]) -> (bool, String) {
     let schema = &record.entry.table;
     let within = ledger.iter().filter(|other| {
         let table = &other.entry.table;
+        let is_catalog = schema.schema.is_none();
         !table.name.is_empty()
-            && (&table.catalog, &table.schema) == (&schema.catalog, &schema.schema)
+            && table.catalog == schema.catalog
+            && (is_catalog || table.schema == schema.schema)
     });
     let count = within.count();
     let objects = if count == 1 { "object" } else { "objects" };
     let because = format!(
-        "a schema goes with its environment, or with everything: {count} {objects} of ours in it"
+        "a {} goes with its environment, or with everything: {count} {objects} of ours in it",
+        record.entry.kind.name()
     );
     (false, because)
 }

@@ -344,6 +344,31 @@ async fn drop_schemas(
         .into_iter()
         .map(|schema| (schema, LedgerKind::Schema));
     drop_all(engine, state, going.collect(), now).await?;
+    drop_catalogs(engine, state, name, now).await
+}
+
+/// Drops the catalogs that were made for the environment, where nothing is left in them.
+async fn drop_catalogs(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    name: &EnvironmentName,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let is_used = |catalog: &TableName| {
+        ledger.iter().any(|record| {
+            record.entry.kind != LedgerKind::Catalog
+                && record.entry.table.catalog == catalog.catalog
+        })
+    };
+    let going = ledger
+        .iter()
+        .filter(|record| record.entry.kind == LedgerKind::Catalog)
+        .filter(|record| record.entry.environment == name.as_str())
+        .map(|record| record.entry.table.clone())
+        .filter(|catalog| !is_used(catalog))
+        .map(|catalog| (catalog, LedgerKind::Catalog));
+    drop_all(engine, state, going.collect(), now).await?;
     Ok(())
 }
 

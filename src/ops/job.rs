@@ -167,7 +167,7 @@ impl Job<'_> {
             execution_time: self.now,
             include_unmodified: session.config().plan.include_unmodified,
             against_prod: true,
-            naming: session.naming(),
+            naming: session.naming(&environment),
             expires_at: session.expires_at(&environment, self.now),
             actor: self.request.actor.clone(),
             choices: session.choices(BTreeMap::new(), &self.request.actor),
@@ -235,7 +235,7 @@ impl Job<'_> {
         if let Some(answer) = refused(&planned) {
             return Ok(answer);
         }
-        let engine = open_warehouse(&session).await?;
+        let engine = open_warehouse_for(&session, Some((&name, self.now))).await?;
         let applied = self
             .apply(&planned, engine.as_ref(), &session, report)
             .await;
@@ -243,7 +243,9 @@ impl Job<'_> {
             Ok(applied) => applied,
             Err(error) => return Ok(apply_failed(error)),
         };
-        let comparisons = compare_with_prod(engine.as_ref(), &planned.plan).await?;
+        let in_prod = planned.current.prod.as_ref();
+        let in_prod = in_prod.map(|prod| prod.naming.clone()).unwrap_or_default();
+        let comparisons = compare_with_prod(engine.as_ref(), &planned.plan, &in_prod).await?;
         let mut warnings = applied.warnings;
         let mut prod = self.plan_for_prod(&session).await?;
         if ahead::is_needed(&prod) && prod.errors().next().is_none() {
@@ -412,9 +414,21 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 
 /// Opens the warehouse; while another process has it, waits a while: a scheduled run is soon over.
 async fn open_warehouse(session: &Session) -> anyhow::Result<Arc<dyn EngineAdapter>> {
+    open_warehouse_for(session, None).await
+}
+
+/// The same, to make views of an environment.
+async fn open_warehouse_for(
+    session: &Session,
+    environment: Option<(&EnvironmentName, DateTime<Utc>)>,
+) -> anyhow::Result<Arc<dyn EngineAdapter>> {
     let since = Instant::now();
     loop {
-        match session.engine().await {
+        let opened = match environment {
+            Some((name, now)) => session.engine_for(name, now).await,
+            None => session.engine().await,
+        };
+        match opened {
             Err(error) if since.elapsed() < LONGEST_WAIT && is_in_use(&error) => {
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }

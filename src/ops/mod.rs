@@ -9,6 +9,7 @@ mod connections;
 mod destroy;
 mod dress;
 mod drops;
+mod environment_catalogs;
 mod environments;
 mod estimate;
 mod explain;

@@ -194,7 +194,7 @@ pub async fn plan(
     let options = options(request, wishes);
     let current = current(state, &draft.snapshots, target, prod, &options).await?;
     let mut plan = build(draft, &current, &options)?;
-    name_views(&mut plan, &current, request.naming);
+    name_views(&mut plan, &current, &request.naming);
     diagnostics.extend(told(&plan, &options));
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     Ok(Planned {
@@ -365,7 +365,7 @@ async fn plan_restatement(
     let options = options(request, extra.wishes.clone());
     let current = current(state, &draft.snapshots, Some(target), prod, &options).await?;
     let (mut plan, found) = restate(draft, &current, &options, &asked)?;
-    name_views(&mut plan, &current, request.naming);
+    name_views(&mut plan, &current, &request.naming);
     diagnostics.extend(found);
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     Ok(Planned {

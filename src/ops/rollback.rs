@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
+use crate::ops::drops::objects_beside;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::promote;
 use crate::ops::switches::switch_to;
@@ -147,7 +148,7 @@ async fn rollback_held(
         promoted_at: now,
         finalized_at: None,
         expires_at: current.expires_at,
-        naming: current.naming,
+        naming: current.naming.clone(),
     };
     let mut past: BTreeSet<TableName> = state
         .ledger_views(name.as_str())
@@ -293,13 +294,7 @@ async fn tables_exist(
         .filter(|entry| entry.view)
         .filter_map(|entry| entry.table.as_ref())
         .collect();
-    let schemas: BTreeSet<String> = wanted
-        .iter()
-        .filter_map(|table| table.schema.clone())
-        .collect();
-    let found = engine
-        .objects(&schemas.into_iter().collect::<Vec<_>>())
-        .await?;
+    let found = objects_beside(engine, wanted.iter().copied()).await?;
     let found: BTreeSet<&TableName> = found.iter().map(|object| &object.table).collect();
     let gone: Vec<String> = wanted
         .iter()

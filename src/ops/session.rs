@@ -13,12 +13,15 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
 use crate::environment::Naming;
+use crate::environment::Suffix;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Ttl;
 use crate::ops::cache::Cache;
 use crate::ops::cache::CachePlace;
 use crate::ops::connections;
+use crate::ops::environment_catalogs;
+use crate::ops::environment_catalogs::EnvironmentCatalogs;
 use crate::ops::kind_problems::missing_columns;
 use crate::ops::problems::unresolved_names;
 use crate::ops::read_files;
@@ -29,7 +32,6 @@ use crate::project::CategorizeMode;
 use crate::project::Config;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
-use crate::project::SuffixTarget;
 use crate::project::load;
 use crate::project::load_config;
 use crate::project::load_with;
@@ -209,22 +211,41 @@ impl Session {
         connections::describe(&self.config, &self.options.data)
     }
 
-    /// Opens the warehouse.
+    /// Opens the warehouse, with the catalogs that environments have.
     ///
     /// # Errors
     /// When it does not answer, or another process holds it.
     pub async fn engine(&self) -> anyhow::Result<Arc<dyn EngineAdapter>> {
-        let config = connections::warehouse(&self.config, &self.options)?;
+        let catalogs = EnvironmentCatalogs::of(&self.config, &self.options.data);
+        let recorded = catalogs.recorded(&self.state).await?;
+        let config = connections::warehouse(&self.config, &self.options, recorded)?;
         let engine = crate::engine::connect(&config).await?;
         Ok(engine)
     }
 
-    /// What the views of environments are called.
-    pub fn naming(&self) -> Naming {
-        match self.config.suffix_target {
-            SuffixTarget::Schema => Naming::Schema,
-            SuffixTarget::Table => Naming::Table,
+    /// Opens the warehouse to make views of `environment`: a catalog that they need is written down, then made.
+    ///
+    /// # Errors
+    /// As [`engine`](Self::engine), and when the state does not answer or a catalog cannot be made.
+    pub async fn engine_for(
+        &self,
+        environment: &EnvironmentName,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Arc<dyn EngineAdapter>> {
+        if self.naming(environment).suffix == Suffix::Catalog && !environment.is_prod() {
+            let bases = self.models.values();
+            let bases = bases.filter(|model| !model.kind.is_symbolic());
+            let bases = bases.map(|model| model.name.catalog()).collect();
+            let catalogs = EnvironmentCatalogs::of(&self.config, &self.options.data);
+            let wanted = catalogs.wanted(bases, environment);
+            wanted.write_down(&self.state, now).await?;
         }
+        self.engine().await
+    }
+
+    /// What the views of `environment` are called.
+    pub fn naming(&self, environment: &EnvironmentName) -> Naming {
+        environment_catalogs::naming(&self.config, environment)
     }
 
     /// When `environment`, promoted `now`, may be removed; `None` means never.

@@ -54,12 +54,13 @@ fn shown(environment: &Environment) -> BTreeMap<TableName, TableName> {
 }
 
 /// Gives the views of `plan` other names than the usual ones, where the project or the environment wants that.
-pub(super) fn name_views(plan: &mut Plan, current: &Current, naming: Naming) {
+pub(super) fn name_views(plan: &mut Plan, current: &Current, naming: &Naming) {
     let before = current.target.as_ref();
-    let was_usual = before.is_none_or(|target| target.naming == Naming::Schema);
-    if naming == Naming::Schema && was_usual {
+    let usual = Naming::default();
+    let was_usual = before.is_none_or(|target| target.naming == usual);
+    if *naming == usual && was_usual {
         return;
     }
-    plan.promoted.naming = naming;
+    plan.promoted.naming = naming.clone();
     plan.views = switch_to(before, &plan.promoted, &current.past_views);
 }

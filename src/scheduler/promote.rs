@@ -1,5 +1,6 @@
 //! The switch: an environment's views are pointed at other tables, all at once.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
@@ -10,9 +11,11 @@ use crate::engine::EngineAdapter;
 use crate::engine::EngineObject;
 use crate::engine::ObjectKind;
 use crate::engine::Transaction;
+use crate::plan::Dressing;
 use crate::plan::ViewSwitch;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
+use crate::sql::TableName;
 
 /// What a switch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,8 @@ pub struct Switched {
     pub took: Duration,
 }
 
-/// Creates, replaces and drops views in one transaction: readers see all of it or nothing.
+/// Creates, replaces and drops views in one transaction: readers see all of it or nothing. Where views are in several
+/// catalogs, which no transaction spans, each has its own, and all are done before the first is committed.
 ///
 /// Running it again changes nothing.
 ///
@@ -50,52 +54,24 @@ pub async fn switch_if(
     still_right: impl AsyncFnOnce() -> anyhow::Result<()>,
     report: Reporter<'_>,
 ) -> anyhow::Result<Switched> {
-    let schemas: BTreeSet<_> = views
-        .create
-        .iter()
-        .map(|(view, _)| (&view.catalog, &view.schema))
-        .collect();
-    let mut statements = Vec::with_capacity(views.create.len() + views.drop.len() + schemas.len());
-    for (catalog, schema) in schemas {
-        statements.extend(
-            schema
-                .as_ref()
-                .map(|schema| engine.create_schema(catalog.as_deref(), schema)),
-        );
-    }
-    for (view, table) in &views.create {
-        statements.extend(engine.create_or_replace_view(view, &format!("SELECT * FROM {table}")));
-    }
-    statements.extend(views.drop.iter().map(|view| engine.drop_view(view)));
-
     let started = Instant::now();
-    let mut transaction = switched_views(engine, &statements).await?;
-    let comments = comments(engine, views);
-    if !comments.is_empty()
-        && let Err(error) = transaction.execute_all(&comments).await
-    {
-        // What nobody reads rows from is no reason not to deploy.
-        tracing::warn!(%error, "the descriptions of the views cannot be registered: {error}");
-        transaction
-            .rollback()
-            .await
-            .context("taking the switch back")?;
-        transaction = switched_views(engine, &statements).await?;
+    let mut open = Vec::new();
+    for (catalog, part) in parts(engine, views) {
+        open.push((catalog, prepared(engine, &part).await?));
     }
-    let updates: Vec<String> = views
-        .dressed
-        .iter()
-        .flat_map(|(_, dressing)| dressing.statements.clone())
-        .collect();
-    transaction
-        .execute_all(&updates)
-        .await
-        .context("running a statement of a virtual update; no view has changed")?;
     still_right().await?;
-    transaction
-        .commit()
-        .await
-        .context("committing the switch")?;
+    // An engine whose transactions end at one catalog gives each its own: all of them have done their work by now.
+    let mut committed = false;
+    for (catalog, transaction) in open {
+        let done = transaction.commit().await;
+        done.with_context(|| match catalog.filter(|_| committed) {
+            Some(catalog) => format!(
+                "committing the switch in the catalog `{catalog}`; the views of others are switched, and the next plan or run switches these"
+            ),
+            None => "committing the switch".to_owned(),
+        })?;
+        committed = true;
+    }
     let switched = Switched {
         created: views.create.len(),
         dropped: views.drop.len(),
@@ -107,6 +83,92 @@ pub async fn switch_if(
         took: switched.took,
     });
     Ok(switched)
+}
+
+/// What is done in one catalog.
+#[derive(Default)]
+struct Part<'a> {
+    create: Vec<&'a (TableName, TableName)>,
+    drop: Vec<&'a TableName>,
+    dressed: Vec<&'a (TableName, Dressing)>,
+}
+
+/// What is done in each catalog, that of names without one first.
+fn parts<'a>(
+    engine: &dyn EngineAdapter,
+    views: &'a ViewSwitch,
+) -> BTreeMap<Option<String>, Part<'a>> {
+    let default = engine.default_catalog();
+    let catalog = |view: &TableName| view.catalog.clone().or_else(|| default.clone());
+    let mut parts: BTreeMap<Option<String>, Part<'a>> = BTreeMap::new();
+    for pair in &views.create {
+        parts.entry(catalog(&pair.0)).or_default().create.push(pair);
+    }
+    for view in &views.drop {
+        parts.entry(catalog(view)).or_default().drop.push(view);
+    }
+    for pair in &views.dressed {
+        parts
+            .entry(catalog(&pair.0))
+            .or_default()
+            .dressed
+            .push(pair);
+    }
+    if parts.is_empty() {
+        parts.insert(default, Part::default());
+    }
+    parts
+}
+
+/// A transaction in which everything of `part` is done.
+async fn prepared(
+    engine: &dyn EngineAdapter,
+    part: &Part<'_>,
+) -> anyhow::Result<Box<dyn Transaction>> {
+    let statements = statements(engine, part);
+    let mut transaction = switched_views(engine, &statements).await?;
+    let comments = comments(engine, part);
+    if !comments.is_empty()
+        && let Err(error) = transaction.execute_all(&comments).await
+    {
+        // What nobody reads rows from is no reason not to deploy.
+        tracing::warn!(%error, "the descriptions of the views cannot be registered: {error}");
+        transaction
+            .rollback()
+            .await
+            .context("taking the switch back")?;
+        transaction = switched_views(engine, &statements).await?;
+    }
+    let dressed = part.dressed.iter();
+    let updates: Vec<String> = dressed
+        .flat_map(|(_, dressing)| dressing.statements.clone())
+        .collect();
+    transaction
+        .execute_all(&updates)
+        .await
+        .context("running a statement of a virtual update; no view has changed")?;
+    Ok(transaction)
+}
+
+/// The statements that make, point and drop the views of `part`.
+fn statements(engine: &dyn EngineAdapter, part: &Part<'_>) -> Vec<String> {
+    let views = part.create.iter().map(|(view, _)| view);
+    let schemas: BTreeSet<_> = views.map(|view| (&view.catalog, &view.schema)).collect();
+    let mut statements = Vec::with_capacity(part.create.len() + part.drop.len() + schemas.len());
+    for (catalog, schema) in schemas {
+        let schema = schema.as_ref();
+        statements.extend(schema.map(|schema| engine.create_schema(catalog.as_deref(), schema)));
+    }
+    for (view, table) in part.create.iter().copied() {
+        let mut table = table.clone();
+        // In a view of another catalog, a name without one would be of that catalog.
+        if view.catalog.is_some() && table.catalog.is_none() {
+            table.catalog = engine.default_catalog();
+        }
+        statements.extend(engine.create_or_replace_view(view, &format!("SELECT * FROM {table}")));
+    }
+    statements.extend(part.drop.iter().map(|view| engine.drop_view(view)));
+    statements
 }
 
 /// A transaction in which the views are switched.
@@ -124,11 +186,11 @@ async fn switched_views(
 }
 
 /// The statements that describe views and their columns.
-fn comments(engine: &dyn EngineAdapter, views: &ViewSwitch) -> Vec<String> {
+fn comments(engine: &dyn EngineAdapter, part: &Part<'_>) -> Vec<String> {
     if !engine.registers_comments() {
         return Vec::new();
     }
-    let dressed = views.dressed.iter();
+    let dressed = part.dressed.iter();
     dressed
         .flat_map(|(view, dressing)| {
             let object = EngineObject {
@@ -147,10 +209,10 @@ mod tests {
 
     use super::*;
     use crate::engine::ConnectionConfig;
+    use crate::engine::DuckDbCatalog;
     use crate::engine::DuckDbConfig;
     use crate::engine::DuckDbDatabase;
     use crate::engine::connect;
-    use crate::sql::TableName;
 
     /// Points both views at version `version`.
     fn both(version: usize) -> ViewSwitch {
@@ -246,5 +308,49 @@ mod tests {
         assert!(format!("{error:#}").contains("\"db\".\"b\""), "{error:#}");
         let objects = engine.objects(&["db".to_owned()]).await.unwrap();
         assert_eq!(objects.len(), 1, "no view was made: {objects:?}");
+    }
+
+    #[tokio::test]
+    async fn what_one_catalog_refuses_changes_no_view_of_another() {
+        let config = DuckDbConfig {
+            catalogs: vec![DuckDbCatalog {
+                name: "far".to_owned(),
+                database: DuckDbDatabase::Memory,
+                read_only: false,
+            }],
+            ..DuckDbConfig::new(DuckDbDatabase::Memory)
+        };
+        let engine = connect(&ConnectionConfig::DuckDb(config)).await.unwrap();
+        for sql in [
+            "CREATE SCHEMA siding__db",
+            "CREATE TABLE siding__db.a0 AS SELECT 0 AS version",
+            "CREATE SCHEMA far.db",
+            "CREATE TABLE far.db.b AS SELECT 'mine' AS version",
+        ] {
+            engine.execute(sql).await.unwrap();
+        }
+        let far = |name: &str| TableName {
+            catalog: Some("far".to_owned()),
+            ..TableName::new("db", name)
+        };
+        let table = TableName::new("siding__db", "a0");
+        let mut views = ViewSwitch {
+            create: vec![
+                (TableName::new("db", "a"), table.clone()),
+                (far("a"), table.clone()),
+                (far("b"), table),
+            ],
+            ..both(0)
+        };
+
+        switch(engine.as_ref(), &views, &|_| {}).await.unwrap_err();
+        assert!(engine.objects(&["db".to_owned()]).await.unwrap().is_empty());
+
+        views.create.truncate(2);
+        switch(engine.as_ref(), &views, &|_| {}).await.unwrap();
+        for view in ["db.a", "far.db.a"] {
+            let rows = engine.query(&format!("SELECT version FROM {view}")).await;
+            assert_eq!(rows.unwrap().single_u64().unwrap(), 0);
+        }
     }
 }

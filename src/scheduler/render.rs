@@ -162,10 +162,19 @@ impl Scope<'_> {
                 | ModelKind::IncrementalByPartition
                 | ModelKind::IncrementalUnmanaged { .. }
                 | ModelKind::ScdType2(_)
-                | ModelKind::Seed(_) => self.table(&name).map(Replacement::Table),
+                | ModelKind::Seed(_) => self.table_for(&name, model).map(Replacement::Table),
             }
         });
         failed.into_inner().map_or(Ok(text), Err)
+    }
+
+    /// The table that `name` stands for in SQL of `model`: a view in another catalog would look there for what names none.
+    fn table_for(&self, name: &ModelName, model: &Model) -> Option<TableName> {
+        let mut table = self.table(name)?;
+        if model.name.catalog().is_some() && table.catalog.is_none() {
+            table.catalog.clone_from(&model.default_catalog);
+        }
+        Some(table)
     }
 
     /// The table that `name` stands for here.

@@ -9,6 +9,7 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
+use crate::environment::UnknownNaming;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::sql::TableName;
@@ -336,7 +337,7 @@ async fn insert_naming(
     }
     query("INSERT INTO siding_environment_namings (environment, naming) VALUES ($1, $2)")
         .bind(environment.name.as_str())
-        .bind(environment.naming.as_str())
+        .bind(environment.naming.to_string())
         .execute(connection)
         .await?;
     Ok(())
@@ -408,14 +409,11 @@ impl EnvironmentRow {
             promoted_at: instant(self.promoted_at)?,
             finalized_at: self.finalized_at.map(instant).transpose()?,
             expires_at: self.expires_at.map(instant).transpose()?,
-            naming: match self.naming.as_deref() {
-                None | Some("schema") => Naming::Schema,
-                Some("table") => Naming::Table,
-                Some(other) => {
-                    let what = "naming of an environment's views";
-                    return Err(StateError::unreadable(what, format!("`{other}`")));
-                }
-            },
+            naming: self.naming.map_or(Ok(Naming::default()), |naming| {
+                naming.parse().map_err(|error: UnknownNaming| {
+                    StateError::unreadable("naming of an environment's views", error.to_string())
+                })
+            })?,
         })
     }
 }
@@ -473,7 +471,7 @@ mod tests {
             dev.snapshots[0].table = None;
             dev.snapshots[0].view = false;
             dev.expires_at = Some(at(1_000));
-            dev.naming = Naming::Table;
+            dev.naming = Naming::with_suffix(crate::environment::Suffix::Table);
             store.promote(&dev, None).await.unwrap();
             assert_eq!(
                 store.environment(&dev.name).await.unwrap(),

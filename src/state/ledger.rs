@@ -17,6 +17,8 @@ use crate::state::keys::model_name;
 /// What an object of the ledger is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LedgerKind {
+    /// A catalog that was not there before.
+    Catalog,
     /// A schema that was not there before.
     Schema,
     /// A view that readers use.
@@ -30,7 +32,8 @@ pub enum LedgerKind {
 }
 
 impl LedgerKind {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
+        ("catalog", Self::Catalog),
         ("schema", Self::Schema),
         ("environment view", Self::EnvironmentView),
         ("table", Self::Table),
@@ -41,6 +44,7 @@ impl LedgerKind {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Catalog => "catalog",
             Self::Schema => "schema",
             Self::EnvironmentView => "environment view",
             Self::Table => "table",
@@ -53,7 +57,7 @@ impl LedgerKind {
 /// An object that may exist in the warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LedgerEntry {
-    /// Its name; of a schema, one without a last part.
+    /// Its name; of a schema, one without a last part, of a catalog without the last two.
     pub table: TableName,
     /// What it is.
     pub kind: LedgerKind,
@@ -144,6 +148,17 @@ impl StateStore {
             .collect();
         views.sort();
         Ok(views)
+    }
+
+    /// The catalogs that were made for environments, each with its environment, sorted.
+    pub async fn ledger_catalogs(&self) -> Result<Vec<(String, String)>, StateError> {
+        let rows: Vec<(String, String)> = query(
+            "SELECT table_catalog, environment FROM siding_ledger
+             WHERE dropped_at IS NULL AND kind = 'catalog' ORDER BY table_catalog, environment",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        Ok(rows)
     }
 
     /// Records that these are gone. Names that were never written down do no harm.

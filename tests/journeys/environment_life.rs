@@ -146,16 +146,7 @@ fn the_suffix_of_an_environment_may_be_in_the_tables_name() {
     assert_eq!(workspace.rows("SELECT x FROM db.a__dev"), [["2"]]);
     assert_eq!(workspace.rows("SELECT x FROM db.a"), [["1"]]);
 
-    workspace.edit("config.yaml", "target: table", "target: catalog");
-    let ended = workspace.run(&["plan"]).failed();
-    assert!(
-        ended
-            .stderr
-            .contains("`environment_suffix_target: catalog` is not supported yet"),
-        "{}",
-        ended.stderr
-    );
-    workspace.edit("config.yaml", "target: catalog", "target: schema");
+    workspace.edit("config.yaml", "target: table", "target: schema");
     workspace.run(&["invalidate", "dev", "--sync"]).fine();
     assert_eq!(
         workspace.objects("VIEW"),

@@ -16,6 +16,7 @@ mod bot_harness;
 mod bot_pull_request;
 mod bot_webhook;
 mod cache;
+mod catalogs;
 mod categorization;
 mod choices;
 #[path = "../cluster/mod.rs"]

@@ -19,7 +19,7 @@ use crate::engine::statement::is_single;
 /// One open database. The file is closed when the last adapter and transaction are gone.
 pub(super) struct Instance {
     config: DuckDbConfig,
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     default_catalog: String,
     connections: Mutex<Connections>,
 }
@@ -35,13 +35,13 @@ struct Connections {
 impl Instance {
     pub(super) fn new(
         config: DuckDbConfig,
-        file: Option<PathBuf>,
+        files: Vec<PathBuf>,
         default_catalog: String,
         root: Connection,
     ) -> Self {
         Self {
             config,
-            file,
+            files,
             default_catalog,
             connections: Mutex::new(Connections {
                 root: Some(root),
@@ -80,9 +80,7 @@ impl Drop for Instance {
             .unwrap_or_else(PoisonError::into_inner);
         connections.idle.clear();
         connections.root = None;
-        if let Some(file) = &self.file {
-            open::closed(file);
-        }
+        open::closed(&self.files);
     }
 }
 
@@ -101,9 +99,13 @@ impl Lease {
             Some(connection) => connection,
             None => {
                 let root = connections.root.as_ref().ok_or_else(closed)?;
-                let connection = root.try_clone().map_err(|error| EngineError::Closed {
+                let fail = |error: ::duckdb::Error| EngineError::Closed {
                     message: error.to_string(),
-                })?;
+                };
+                let connection = root.try_clone().map_err(fail)?;
+                if let Some(sql) = open::use_catalog(&instance.config) {
+                    connection.execute_batch(&sql).map_err(fail)?;
+                }
                 connections.interrupts.push(connection.interrupt_handle());
                 connection
             }

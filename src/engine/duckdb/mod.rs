@@ -1,5 +1,6 @@
 //! DuckDB inside this process.
 
+mod catalogs;
 mod instance;
 mod open;
 mod transaction;
@@ -39,11 +40,26 @@ pub enum DuckDbDatabase {
     File(PathBuf),
 }
 
+/// Another database that is attached under a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuckDbCatalog {
+    /// What SQL calls it.
+    pub name: String,
+    /// Where its rows are; a file is made if it is missing.
+    pub database: DuckDbDatabase,
+    /// Attaches an existing file and writes nothing to it.
+    pub read_only: bool,
+}
+
 /// How to open a DuckDB database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuckDbConfig {
     /// Where the rows are.
     pub database: DuckDbDatabase,
+    /// Attached beside it, before a sandbox closes.
+    pub catalogs: Vec<DuckDbCatalog>,
+    /// The one of `catalogs` that names without a catalog are in; `None` means the database itself.
+    pub default_catalog: Option<String>,
     /// How many transactions may do work at once.
     pub concurrency: NonZeroUsize,
     /// Opens an existing file and writes nothing.
@@ -76,6 +92,8 @@ impl DuckDbConfig {
     pub fn new(database: DuckDbDatabase) -> Self {
         Self {
             database,
+            catalogs: Vec::new(),
+            default_catalog: None,
             concurrency: NonZeroUsize::MIN,
             read_only: false,
             file_root: None,
@@ -200,7 +218,11 @@ impl EngineAdapter for DuckDb {
         Ok((!columns.is_empty()).then_some(columns))
     }
 
-    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError> {
+    async fn objects_in(
+        &self,
+        catalog: Option<&str>,
+        schemas: &[String],
+    ) -> Result<Vec<EngineObject>, EngineError> {
         if schemas.is_empty() {
             return Ok(Vec::new());
         }
@@ -211,8 +233,8 @@ impl EngineAdapter for DuckDb {
         let rows = self
             .query(&format!(
                 "SELECT table_schema, table_name, table_type FROM information_schema.tables
-                 WHERE table_catalog = {} AND lower(table_schema) IN ({})",
-                quote_string(self.instance.default_catalog()),
+                 WHERE lower(table_catalog) = lower({}) AND lower(table_schema) IN ({})",
+                quote_string(catalog.unwrap_or(self.instance.default_catalog())),
                 schemas.join(", ")
             ))
             .await?;
@@ -225,7 +247,7 @@ impl EngineAdapter for DuckDb {
             .zip(kinds)
             .map(|((schema, name), kind)| EngineObject {
                 table: TableName {
-                    catalog: None,
+                    catalog: catalog.map(str::to_owned),
                     schema,
                     name: name.unwrap_or_default(),
                 },
@@ -253,6 +275,10 @@ impl EngineAdapter for DuckDb {
 
     fn interrupt(&self) {
         self.instance.interrupt();
+    }
+
+    async fn drop_catalog(&self, catalog: &str) -> Result<(), EngineError> {
+        catalogs::remove(self, catalog).await
     }
 }
 

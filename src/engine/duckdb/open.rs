@@ -17,7 +17,9 @@ use crate::engine::EngineError;
 use crate::engine::duckdb::DuckDbConfig;
 use crate::engine::duckdb::DuckDbDatabase;
 use crate::engine::duckdb::Sandbox;
+use crate::engine::duckdb::catalogs;
 use crate::engine::duckdb::instance::Instance;
+use crate::sql::quote_identifier;
 use crate::sql::quote_string;
 
 /// The files that this process has open. The lock that DuckDB takes on a file only keeps other
@@ -27,15 +29,12 @@ static CLOSED: Condvar = Condvar::new();
 
 /// Opens the database, or joins it if this process has it open with the same settings.
 pub(super) fn open(config: DuckDbConfig) -> Result<Arc<Instance>, EngineError> {
-    let DuckDbDatabase::File(path) = &config.database else {
-        return open_new(config, None).map(Arc::new);
+    let files = files(&config)?;
+    let Some(file) = files.first() else {
+        return open_new(config, files).map(Arc::new);
     };
-    let file = resolved(path).map_err(|message| failed(path, message))?;
-    if config.read_only && !file.exists() {
-        return Err(failed(path, "the file does not exist".to_owned()));
-    }
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    while let Some(instance) = open.get(&file) {
+    while let Some(instance) = files.iter().find_map(|file| open.get(file)) {
         let Some(instance) = instance.upgrade() else {
             // Its last user is gone, but it is still writing.
             open = CLOSED.wait(open).unwrap_or_else(PoisonError::into_inner);
@@ -53,30 +52,66 @@ pub(super) fn open(config: DuckDbConfig) -> Result<Arc<Instance>, EngineError> {
         let message = "this process has it open already, with other settings".to_owned();
         // Dropping what may be the last reference needs the lock.
         drop(open);
-        return Err(failed(path, message));
+        return Err(failed(file, message));
     }
-    let instance = Arc::new(open_new(config.clone(), Some(file.clone()))?);
-    open.insert(file, Arc::downgrade(&instance));
+    let instance = Arc::new(open_new(config.clone(), files.clone())?);
+    open.extend(
+        files
+            .into_iter()
+            .map(|file| (file, Arc::downgrade(&instance))),
+    );
     Ok(instance)
 }
 
-/// Called when a file is closed for good.
-pub(super) fn closed(file: &Path) {
+/// The files of the database and of all that is attached, the database's first.
+fn files(config: &DuckDbConfig) -> Result<Vec<PathBuf>, EngineError> {
+    let attached = config.catalogs.iter();
+    let attached = attached.map(|catalog| (&catalog.database, catalog.read_only));
+    let mut files = Vec::new();
+    for (database, read_only) in
+        std::iter::once((&config.database, config.read_only)).chain(attached)
+    {
+        let DuckDbDatabase::File(path) = database else {
+            continue;
+        };
+        let file = resolved(path).map_err(|message| failed(path, message))?;
+        if read_only && !file.exists() {
+            return Err(failed(path, "the file does not exist".to_owned()));
+        }
+        if files.contains(&file) {
+            return Err(failed(path, "two catalogs are in this file".to_owned()));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Called when files are closed for good.
+pub(super) fn closed(files: &[PathBuf]) {
     OPEN.lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .remove(file);
+        .retain(|file, _| !files.contains(file));
     CLOSED.notify_all();
 }
 
-fn open_new(config: DuckDbConfig, file: Option<PathBuf>) -> Result<Instance, EngineError> {
-    let name = file.as_deref().unwrap_or(Path::new(":memory:"));
+fn open_new(config: DuckDbConfig, files: Vec<PathBuf>) -> Result<Instance, EngineError> {
+    let name = files
+        .first()
+        .map_or(Path::new(":memory:"), PathBuf::as_path);
     let fail = |error: &::duckdb::Error| failure(name, &error.to_string());
     let flags = flags(&config).map_err(|error| fail(&error))?;
-    let connection = match &file {
-        Some(file) => Connection::open_with_flags(file, flags),
-        None => Connection::open_in_memory_with_flags(flags),
+    let connection = match &config.database {
+        DuckDbDatabase::File(_) => Connection::open_with_flags(name, flags),
+        DuckDbDatabase::Memory => Connection::open_in_memory_with_flags(flags),
     }
     .map_err(|error| fail(&error))?;
+    for catalog in &config.catalogs {
+        catalogs::attach(&connection, catalog)?;
+    }
+    if let Some(sql) = use_catalog(&config) {
+        let used = connection.execute_batch(&sql);
+        used.map_err(|error| fail(&error))?;
+    }
     for statement in settings(&config).map_err(|message| failed(name, message))? {
         connection
             .execute_batch(&statement)
@@ -85,7 +120,13 @@ fn open_new(config: DuckDbConfig, file: Option<PathBuf>) -> Result<Instance, Eng
     let catalog: String = connection
         .query_row("SELECT current_database()", [], |row| row.get(0))
         .map_err(|error| fail(&error))?;
-    Ok(Instance::new(config, file, catalog, connection))
+    Ok(Instance::new(config, files, catalog, connection))
+}
+
+/// Makes names without a catalog those of the default one. Every connection needs it.
+pub(super) fn use_catalog(config: &DuckDbConfig) -> Option<String> {
+    let catalog = config.default_catalog.as_deref()?;
+    Some(format!("USE {}", quote_identifier(catalog)))
 }
 
 fn flags(config: &DuckDbConfig) -> ::duckdb::Result<Config> {
@@ -150,7 +191,7 @@ fn absolute(path: &Path) -> Result<String, String> {
 }
 
 /// The one path of a file that need not exist yet, in a folder that must.
-fn resolved(path: &Path) -> Result<PathBuf, String> {
+pub(super) fn resolved(path: &Path) -> Result<PathBuf, String> {
     let name = path.file_name().ok_or("it names no file")?;
     if path.is_dir() {
         return Err("it is a folder".to_owned());
@@ -168,14 +209,14 @@ fn resolved(path: &Path) -> Result<PathBuf, String> {
     Ok(folder.join(name))
 }
 
-fn failed(path: &Path, message: String) -> EngineError {
+pub(super) fn failed(path: &Path, message: String) -> EngineError {
     EngineError::Connect {
         database: path.display().to_string(),
         message,
     }
 }
 
-fn failure(path: &Path, message: &str) -> EngineError {
+pub(super) fn failure(path: &Path, message: &str) -> EngineError {
     if !message.contains("Could not set lock") {
         return failed(path, message.to_owned());
     }

@@ -164,8 +164,15 @@ impl EngineAdapter for Postgres {
         Ok(number_after(&plan, "\"Plan Rows\""))
     }
 
-    async fn objects(&self, schemas: &[String]) -> Result<Vec<EngineObject>, EngineError> {
-        if schemas.is_empty() {
+    async fn objects_in(
+        &self,
+        catalog: Option<&str>,
+        schemas: &[String],
+    ) -> Result<Vec<EngineObject>, EngineError> {
+        // A connection reaches one database.
+        let is_here =
+            catalog.is_none_or(|catalog| *catalog == self.server.config().server.database);
+        if schemas.is_empty() || !is_here {
             return Ok(Vec::new());
         }
         let list: Vec<String> = schemas
@@ -189,7 +196,7 @@ impl EngineAdapter for Postgres {
             .zip(rows.strings("kind")?)
             .map(|((schema, name), kind)| EngineObject {
                 table: TableName {
-                    catalog: None,
+                    catalog: catalog.map(str::to_owned),
                     // By the name that was asked for, even if it is too long to be stored.
                     schema: schemas
                         .iter()

@@ -9,7 +9,6 @@ use crate::model::RuntimeValues;
 use crate::model::Template;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
-use crate::project::config::reader::not_supported;
 use crate::project::yaml::Node;
 use crate::sql::Dialect;
 
@@ -97,33 +96,6 @@ pub(super) fn statements(
         }
     }
     texts.into_iter().map(|(text, _)| text).collect()
-}
-
-/// `environment_suffix_target`: which part of a view's name says what environment it is of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SuffixTarget {
-    /// `schema__env.table`.
-    #[default]
-    Schema,
-    /// `schema.table__env`.
-    Table,
-}
-
-/// `environment_suffix_target`.
-pub(super) fn suffix_target(reader: &mut Reader<'_>, root: &Node) -> SuffixTarget {
-    const KEY: &str = "environment_suffix_target";
-    let targets = [
-        ("schema", Some(SuffixTarget::Schema)),
-        ("table", Some(SuffixTarget::Table)),
-        ("catalog", None),
-    ];
-    let chosen = reader.choice(root, "", KEY, &targets);
-    if chosen == Some(None) {
-        let diagnostic = not_supported(&format!("`{KEY}: catalog`"));
-        let help = "Use `schema` or `table`: the views of an environment are switched in one transaction, which reaches one catalog only.";
-        reader.report(diagnostic.help(help), Reader::place(root, KEY));
-    }
-    chosen.flatten().unwrap_or_default()
 }
 
 /// `estimates`: what things cost, so that plans can tell.

@@ -1,7 +1,10 @@
 //! `config.yaml` as checked: gateways, defaults, variables, the bot's policy.
 
+mod catalogs;
+mod environments;
 mod jinja;
 mod lifecycle;
+mod mapping;
 mod postgres;
 mod read;
 mod reader;
@@ -13,9 +16,11 @@ use std::collections::BTreeSet;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
+pub use catalogs::DuckDbAttachment;
+pub use environments::SuffixTarget;
 pub use lifecycle::EstimateConfig;
 pub use lifecycle::RunConfig;
-pub use lifecycle::SuffixTarget;
+pub use mapping::NameMapping;
 pub use postgres::PostgresConnection;
 pub use postgres::Secret;
 pub use postgres::SslMode;
@@ -51,6 +56,8 @@ pub struct Config {
     pub after_all: Vec<String>,
     /// Which part of a view's name says what environment it is of.
     pub suffix_target: SuffixTarget,
+    /// `environment_catalog_mapping`: the catalog of an environment's views, by its name.
+    pub environment_catalogs: NameMapping,
     /// What things cost.
     pub estimates: EstimateConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
@@ -86,6 +93,7 @@ impl Default for Config {
             before_all: Vec::new(),
             after_all: Vec::new(),
             suffix_target: SuffixTarget::default(),
+            environment_catalogs: NameMapping::default(),
             estimates: EstimateConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),
@@ -138,6 +146,8 @@ pub enum Connection {
     DuckDb {
         /// Path of the file, as written; `None` means in memory.
         database: Option<String>,
+        /// Further databases, or all of them; then names without a catalog are in the first.
+        catalogs: Vec<DuckDbAttachment>,
         /// Most statements at once; `None` means the engine's default.
         concurrent_tasks: Option<u32>,
         /// Whether descriptions of models go into the warehouse.
@@ -156,6 +166,9 @@ impl Connection {
     /// The catalog that names without one are in.
     pub fn default_catalog(&self) -> Option<String> {
         match self {
+            Self::DuckDb { catalogs, .. } if !catalogs.is_empty() => {
+                catalogs.first().map(|first| first.name.clone())
+            }
             Self::DuckDb { database: None, .. } => Some("memory".to_owned()),
             Self::DuckDb {
                 database: Some(path),

@@ -8,8 +8,10 @@ use crate::model::Ttl;
 use crate::project::FileTree;
 use crate::project::LoadOptions;
 use crate::project::config::Config;
+use crate::project::config::environments;
 use crate::project::config::jinja;
 use crate::project::config::lifecycle;
+use crate::project::config::mapping;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::config::reader::not_supported;
@@ -30,7 +32,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -48,17 +50,17 @@ const KNOWN: [&str; 21] = [
     "time_column_format",
     "ignore_patterns",
     "environment_suffix_target",
+    "environment_catalog_mapping",
     "run",
     "estimates",
     "before_all",
     "after_all",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 30] = [
+const UNSUPPORTED: [(&str, Unsupported); 29] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
-    ("environment_catalog_mapping", Unsupported::Error),
     ("physical_schema_mapping", Unsupported::Error),
     ("physical_schema_override", Unsupported::Error),
     (
@@ -183,7 +185,8 @@ fn override_from_environment(root: &mut Node, environment: &BTreeMap<String, Str
 
 fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Option<Config> {
     reader.section(root, "", &KNOWN, &UNSUPPORTED)?;
-    let suffix_target = lifecycle::suffix_target(reader, root);
+    let suffix_target = environments::suffix_target(reader, root);
+    let environment_catalogs = mapping::read(reader, root, "environment_catalog_mapping", false);
     let model_defaults = sections::model_defaults(reader, root);
     let (gateways, selected_gateway) = sections::gateways(reader, root, options);
     let mut variables = BTreeMap::new();
@@ -213,7 +216,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
     let patterns = reader.texts(root, "", "ignore_patterns");
     ignore_patterns.extend(patterns.into_iter().map(|(pattern, _)| pattern));
     let pinned = reader.texts(root, "", "pinned_environments");
-    Some(Config {
+    let config = Config {
         file: reader.file.to_owned(),
         project: reader.text(root, "", "project").unwrap_or_default(),
         gateways: ready,
@@ -222,6 +225,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         plan: sections::plan(reader, root),
         run: lifecycle::run(reader, root),
         suffix_target,
+        environment_catalogs,
         before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
         after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
         model_defaults,
@@ -238,7 +242,9 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         ignore_patterns,
         users: sections::users(reader, root),
         bot: sections::bot(reader, root),
-    })
+    };
+    environments::check_catalogs(reader, root, &config);
+    Some(config)
 }
 
 fn check_ttl(reader: &mut Reader<'_>, root: &Node, key: &str, ttl: &str) {

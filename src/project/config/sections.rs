@@ -17,6 +17,7 @@ use crate::project::config::Gateway;
 use crate::project::config::ModelDefaults;
 use crate::project::config::PlanConfig;
 use crate::project::config::User;
+use crate::project::config::catalogs;
 use crate::project::config::postgres;
 use crate::project::config::read;
 use crate::project::config::reader::Reader;
@@ -162,6 +163,7 @@ pub(super) fn gateways(
 fn in_memory() -> Connection {
     Connection::DuckDb {
         database: None,
+        catalogs: Vec::new(),
         concurrent_tasks: None,
         register_comments: true,
     }
@@ -196,9 +198,14 @@ fn select(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions, names: &[
     names.first().copied().unwrap_or_default().to_owned()
 }
 
-const DUCKDB_KEYS: [&str; 4] = ["type", "database", "concurrent_tasks", "register_comments"];
-const DUCKDB_UNSUPPORTED: [(&str, Unsupported); 12] = [
-    ("catalogs", Unsupported::Error),
+const DUCKDB_KEYS: [&str; 5] = [
+    "type",
+    "database",
+    "catalogs",
+    "concurrent_tasks",
+    "register_comments",
+];
+const DUCKDB_UNSUPPORTED: [(&str, Unsupported); 11] = [
     ("extensions", Unsupported::Error),
     ("connector_config", Unsupported::Error),
     ("secrets", Unsupported::Error),
@@ -268,8 +275,15 @@ fn connection(
                 ));
                 reader.report(diagnostic, node.place);
             }
+            if for_state && node.get("catalogs").is_some() {
+                let message = format!("`{what}` has `catalogs`, but the state is in one file");
+                let diagnostic = Diagnostic::error("wrong-value", message)
+                    .help("Write `type: sqlite` and the path as `database`.");
+                reader.report(diagnostic, Reader::place(node, "catalogs"));
+            }
             Some(Connection::DuckDb {
                 database,
+                catalogs: catalogs::read(reader, node, what),
                 concurrent_tasks: reader.positive(node, what, "concurrent_tasks"),
                 register_comments: reader.bool(node, what, "register_comments").unwrap_or(true),
             })

@@ -1,5 +1,6 @@
 //! Statements and transactions, on a real database.
 
+mod catalogs;
 mod files;
 
 use std::path::Path;
