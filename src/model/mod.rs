@@ -11,6 +11,7 @@ mod kind;
 pub(crate) mod macro_use;
 mod name;
 mod offset;
+mod placement;
 mod policy;
 mod reading;
 mod seed;
@@ -44,6 +45,8 @@ pub use kind::TimeColumn;
 pub use kind::TimePart;
 pub use name::ModelName;
 pub use offset::Offset;
+pub use placement::Placement;
+pub use placement::TableNaming;
 pub use policy::ChangePolicy;
 pub use policy::OnChange;
 pub use policy::UnknownOnChange;
@@ -155,6 +158,9 @@ pub struct Model {
     /// How its rows are treated when its definition changes.
     #[serde(default)]
     pub policy: ChangePolicy,
+    /// Where new tables of it are made; not part of the fingerprint.
+    #[serde(default, skip_serializing_if = "Placement::is_default")]
+    pub placement: Placement,
     /// Where it is declared, relative to the project folder.
     pub file: String,
 }

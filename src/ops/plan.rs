@@ -472,7 +472,13 @@ async fn current(
         .await
         .context("reading the restatements")?;
     let open = open.into_iter();
+    let is_placed = |snapshot: &Snapshot| !snapshot.model.placement.is_default();
+    let placed = state
+        .placed(&tables, snapshots.values().any(is_placed))
+        .await
+        .context("reading where the tables are")?;
     Ok(Current {
+        placed,
         open: open
             .map(|(key, ranges)| (key, ranges.into_iter().collect()))
             .collect(),

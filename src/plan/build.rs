@@ -8,6 +8,7 @@ use crate::environment::EnvironmentName;
 use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
 use crate::environment::view_name;
+use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::Change;
@@ -28,6 +29,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::Version;
 use crate::snapshot::audits_key;
 use crate::snapshot::physical_table;
+use crate::snapshot::placed_table;
 use crate::sql::TableName;
 
 /// What the state says, besides the snapshots that the draft holds.
@@ -45,6 +47,28 @@ pub struct Current {
     pub past_views: BTreeSet<TableName>,
     /// What is to be filled again of tables, whether it is by now or not.
     pub open: BTreeMap<(ModelName, Version), Intervals>,
+    /// Where tables are that are not where they usually would be.
+    pub placed: BTreeMap<(ModelName, Version), TableName>,
+}
+
+impl Current {
+    /// The table of `model` at `version`: where it is, else where it is to be made.
+    pub(super) fn table_of(&self, model: &Model, version: &Version) -> TableName {
+        let key = (model.name.clone(), version.clone());
+        if let Some(placed) = self.placed.get(&key) {
+            return placed.clone();
+        }
+        // What is there already and not listed is in the usual place.
+        let is_there = self
+            .filled
+            .get(&key)
+            .is_some_and(|filled| !filled.is_empty())
+            || self.made.contains(&key);
+        if is_there {
+            return physical_table(&model.name, version);
+        }
+        placed_table(&model.name, version, &model.placement)
+    }
 }
 
 /// The plan that makes the environment match the draft. The same arguments always give the same plan.
@@ -93,7 +117,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
             place.missing.clear();
             place.base = None;
         }
-        let table = table_of(snapshot, &place.version);
+        let table = table_of(snapshot, &place.version, current);
         let key = (name.clone(), place.version.clone());
         let is_to_be_made = is_wanted
             && table.is_some()
@@ -150,12 +174,16 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
 }
 
 /// The object that holds the rows of a model at this version.
-pub(super) fn table_of(snapshot: &Snapshot, version: &Version) -> Option<TableName> {
+pub(super) fn table_of(
+    snapshot: &Snapshot,
+    version: &Version,
+    current: &Current,
+) -> Option<TableName> {
     let name = &snapshot.id.name;
     match snapshot.model.kind {
         ModelKind::Embedded => None,
         ModelKind::External => Some(name.table_name()),
-        _ => Some(physical_table(name, version)),
+        _ => Some(current.table_of(&snapshot.model, version)),
     }
 }
 

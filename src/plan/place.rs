@@ -18,7 +18,6 @@ use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::snapshot::Version;
-use crate::snapshot::physical_table;
 
 /// Ends the version of every table aside.
 const ASIDE: &str = "__dev";
@@ -206,7 +205,7 @@ impl Places<'_> {
         if let (Some(shared), None, true) = (shared, filled, wanted) {
             return Place {
                 base: Some(Base {
-                    table: physical_table(name, &snapshot.version),
+                    table: self.current.table_of(&snapshot.model, &snapshot.version),
                     version: snapshot.version.clone(),
                     keep: shared.iter().collect(),
                     cut: None,
@@ -308,7 +307,9 @@ impl Places<'_> {
         let name = &snapshot.id.name;
         let wishes = &self.options.wishes;
         let base = Base {
-            table: physical_table(name, &forward_only.base_version),
+            table: self
+                .current
+                .table_of(&snapshot.model, &forward_only.base_version),
             version: forward_only.base_version.clone(),
             keep: kept.iter().collect(),
             cut,

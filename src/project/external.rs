@@ -10,6 +10,7 @@ use crate::model::Column;
 use crate::model::DateExpr;
 use crate::model::Model;
 use crate::model::ModelKind;
+use crate::model::Placement;
 use crate::model::Statements;
 use crate::model::Storage;
 use crate::project::Settings;
@@ -167,6 +168,7 @@ fn entry(
         audits: Vec::new(),
         depends_on: std::collections::BTreeSet::new(),
         default_catalog: settings.default_catalog.clone(),
+        placement: Placement::default(),
         project: reader
             .text(node, "", "project")
             .unwrap_or_else(|| settings.config.project.clone()),

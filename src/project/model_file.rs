@@ -409,6 +409,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         calls.extend(header.calls);
     }
     let model = Model {
+        placement: settings.config.placement(name.schema()),
         name,
         kind,
         storage: header.storage,

@@ -21,7 +21,7 @@
 //! | project name | metadata |
 //! | each parent's name, data and parents' data | parents' data |
 //! | each parent's name, metadata and parents' metadata | parents' metadata |
-//! | the query's text as written, the model's own name, its file, `enabled`, `formatting`, `ignored_rules` | none |
+//! | the query's text as written, the model's own name, its file, where its tables are made, `enabled`, `formatting`, `ignored_rules` | none |
 //!
 //! Every input is written with its length before it, so that no two inputs run into each other.
 

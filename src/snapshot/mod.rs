@@ -11,6 +11,7 @@ mod fingerprint;
 mod forward_only;
 mod interval;
 mod missing;
+mod physical;
 mod surface;
 
 use std::fmt;
@@ -39,6 +40,8 @@ pub use missing::IntervalRequest;
 pub use missing::batches;
 pub use missing::missing_intervals;
 pub use missing::model_start;
+pub use physical::physical_table;
+pub use physical::placed_table;
 pub use surface::Surface;
 pub use surface::SurfaceChange;
 
@@ -135,35 +138,7 @@ impl Snapshot {
             | ModelKind::IncrementalByPartition
             | ModelKind::IncrementalUnmanaged { .. }
             | ModelKind::ScdType2(_)
-            | ModelKind::Seed(_) => Some(physical_table(name, &self.version)),
+            | ModelKind::Seed(_) => Some(placed_table(name, &self.version, &self.model.placement)),
         }
-    }
-}
-
-/// `siding__<schema>.<schema>__<table>__<version>`, in the model's catalog.
-///
-/// Only letters, digits and `_` come through in the last part, as in the reference (engine.md 1.7); a hash of the
-/// name then keeps `"a b"` and `"a-b"` apart, whose versions may be the same.
-pub fn physical_table(name: &ModelName, version: &Version) -> TableName {
-    let clean = |text: &str| -> String {
-        text.chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '_' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect()
-    };
-    let (schema, mut table) = (clean(name.schema()), clean(name.table()));
-    if table != name.table() {
-        let hash = blake3::hash(name.table().as_bytes());
-        table = format!("{table}_{}", hex::encode(&hash.as_bytes()[..4]));
-    }
-    TableName {
-        catalog: name.catalog().map(str::to_owned),
-        schema: Some(format!("siding__{}", name.schema())),
-        name: format!("{schema}__{table}__{version}"),
     }
 }

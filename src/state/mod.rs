@@ -23,6 +23,7 @@ mod leftovers;
 mod migrations;
 mod objects;
 mod open_plans;
+mod placed;
 mod process;
 mod promotions;
 mod restatements;

@@ -52,6 +52,7 @@ mod leases;
 mod ledger;
 mod lineage;
 mod pipeline;
+mod placement;
 mod plan_options;
 mod postgres;
 mod postgres_again;

@@ -1,8 +1,11 @@
 //! The parts of a configuration that say where environments and their tables are.
 
 use crate::diagnostic::Diagnostic;
+use crate::model::TableNaming;
 use crate::project::config::Config;
 use crate::project::config::Connection;
+use crate::project::config::NameMapping;
+use crate::project::config::mapping;
 use crate::project::config::reader::Reader;
 use crate::project::words::suggestion;
 use crate::project::yaml::Node;
@@ -31,6 +34,35 @@ pub(super) fn suffix_target(reader: &mut Reader<'_>, root: &Node) -> SuffixTarge
     ];
     reader
         .choice(root, "", SUFFIX, &targets)
+        .unwrap_or_default()
+}
+
+/// `physical_schema_mapping`, or `physical_schema_override` of older projects, whose keys are whole names.
+pub(super) fn physical_schemas(reader: &mut Reader<'_>, root: &Node) -> NameMapping {
+    const KEY: &str = "physical_schema_mapping";
+    const OLDER: &str = "physical_schema_override";
+    if root.get(KEY).is_some() && root.get(OLDER).is_some() {
+        let message = format!("`{KEY}` and `{OLDER}` both decide about the schemas of tables");
+        let diagnostic = Diagnostic::error("wrong-value", message).help(format!(
+            "Write the entries of `{OLDER}` into `{KEY}`, as `^name$`."
+        ));
+        reader.report(diagnostic, Reader::place(root, OLDER));
+    }
+    if root.get(OLDER).is_some() {
+        return mapping::read(reader, root, OLDER, true);
+    }
+    mapping::read(reader, root, KEY, false)
+}
+
+/// `physical_table_naming_convention`.
+pub(super) fn table_naming(reader: &mut Reader<'_>, root: &Node) -> TableNaming {
+    let conventions = [
+        ("schema_and_table", TableNaming::SchemaAndTable),
+        ("table_only", TableNaming::TableOnly),
+        ("hash_md5", TableNaming::HashMd5),
+    ];
+    reader
+        .choice(root, "", "physical_table_naming_convention", &conventions)
         .unwrap_or_default()
 }
 

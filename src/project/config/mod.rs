@@ -13,6 +13,8 @@ mod sections;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::model::Placement;
+use crate::model::TableNaming;
 use crate::project::variable::Variable;
 use crate::sql::Dialect;
 
@@ -58,6 +60,10 @@ pub struct Config {
     pub suffix_target: SuffixTarget,
     /// `environment_catalog_mapping`: the catalog of an environment's views, by its name.
     pub environment_catalogs: NameMapping,
+    /// `physical_schema_mapping`: the schema of a model's tables, by the model's.
+    pub physical_schemas: NameMapping,
+    /// `physical_table_naming_convention`.
+    pub table_naming: TableNaming,
     /// What things cost.
     pub estimates: EstimateConfig,
     /// How long a snapshot that no environment shows is kept: `in 1 week`.
@@ -94,6 +100,8 @@ impl Default for Config {
             after_all: Vec::new(),
             suffix_target: SuffixTarget::default(),
             environment_catalogs: NameMapping::default(),
+            physical_schemas: NameMapping::default(),
+            table_naming: TableNaming::default(),
             estimates: EstimateConfig::default(),
             snapshot_ttl: "in 1 week".to_owned(),
             environment_ttl: Some("in 1 week".to_owned()),
@@ -116,6 +124,14 @@ impl Config {
     /// The catalog that names without one are in; `None` where the engine has no catalogs.
     pub fn default_catalog(&self) -> Option<String> {
         self.gateway()?.connection.default_catalog()
+    }
+
+    /// Where tables of models in `schema` are made.
+    pub fn placement(&self, schema: &str) -> Placement {
+        Placement {
+            schema: self.physical_schemas.of(schema).map(str::to_owned),
+            naming: self.table_naming,
+        }
     }
 
     /// GitHub logins of users who must approve, one of them for each pull request, as written.

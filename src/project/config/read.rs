@@ -32,7 +32,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 25] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -51,22 +51,19 @@ const KNOWN: [&str; 22] = [
     "ignore_patterns",
     "environment_suffix_target",
     "environment_catalog_mapping",
+    "physical_schema_mapping",
+    "physical_schema_override",
+    "physical_table_naming_convention",
     "run",
     "estimates",
     "before_all",
     "after_all",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 29] = [
+const UNSUPPORTED: [(&str, Unsupported); 26] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
-    ("physical_schema_mapping", Unsupported::Error),
-    ("physical_schema_override", Unsupported::Error),
-    (
-        "physical_table_naming_convention",
-        Unsupported::OnlyText("schema_and_table"),
-    ),
     ("virtual_environment_mode", Unsupported::OnlyText("full")),
     (
         "gateway_managed_virtual_layer",
@@ -226,6 +223,8 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         run: lifecycle::run(reader, root),
         suffix_target,
         environment_catalogs,
+        physical_schemas: environments::physical_schemas(reader, root),
+        table_naming: environments::table_naming(reader, root),
         before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
         after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
         model_defaults,

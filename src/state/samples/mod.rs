@@ -104,6 +104,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
         audits: Vec::new(),
         depends_on: BTreeSet::from([parent]),
         default_catalog: None,
+        placement: crate::model::Placement::default(),
         project: String::new(),
         stamp: None,
         policy: ChangePolicy::default(),

@@ -1,0 +1,125 @@
+//! Tables that are not where they usually would be, because the project said so when they were made.
+
+use std::collections::BTreeMap;
+
+use crate::model::ModelName;
+use crate::snapshot::Version;
+use crate::sql::TableName;
+use crate::state::StateError;
+use crate::state::StateStore;
+use crate::state::database::query;
+use crate::state::keys::ROWS_PER_STATEMENT;
+use crate::state::keys::model_name;
+use crate::state::keys::with_versions;
+
+type PlacedRow = (String, String, String, String, String, i64);
+
+impl StateStore {
+    /// Where the tables of these versions are that were written down, if any table at all may not be in its usual place or
+    /// `all` is set; else nothing, without looking at each.
+    ///
+    /// Of several for one version the first counts: that is where its rows are.
+    pub async fn placed(
+        &self,
+        keys: &[(ModelName, Version)],
+        all: bool,
+    ) -> Result<BTreeMap<(ModelName, Version), TableName>, StateError> {
+        let mut transaction = self.read().await?;
+        if !all {
+            // `siding__db.db__orders__3f2a` of `db.orders`; what is more complicated is looked at.
+            let unusual: Vec<i64> = query(
+                "SELECT CASE WHEN EXISTS (
+                     SELECT 1 FROM siding_objects
+                     WHERE dropped_at IS NULL AND NOT (
+                         table_catalog = '' AND substr(table_schema, 1, 8) = 'siding__'
+                         AND substr(name, 1, length(table_schema) - 7) = substr(table_schema, 9) || '.'
+                         AND table_name = replace(name, '.', '__') || '__' || version)
+                 ) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
+            )
+            .fetch_column(&mut transaction)
+            .await?;
+            if unusual == [0] {
+                return Ok(BTreeMap::new());
+            }
+        }
+        let mut rows: Vec<PlacedRow> = Vec::new();
+        for keys in keys.chunks(ROWS_PER_STATEMENT) {
+            let sql = "SELECT table_catalog, table_schema, table_name, name, version, created_at
+                       FROM siding_objects WHERE dropped_at IS NULL AND (name, version) IN (";
+            rows.extend(with_versions(sql, keys).fetch_all(&mut transaction).await?);
+        }
+        rows.sort_by_key(|row| row.5);
+        let mut placed = BTreeMap::new();
+        for (catalog, schema, table, name, version, _) in rows {
+            let part = |text: String| (!text.is_empty()).then_some(text);
+            let key = (model_name(&name)?, Version(version));
+            placed.entry(key).or_insert(TableName {
+                catalog: part(catalog),
+                schema: part(schema),
+                name: table,
+            });
+        }
+        Ok(placed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use crate::model::Placement;
+    use crate::snapshot::physical_table;
+    use crate::snapshot::placed_table;
+    use crate::state::PhysicalObject;
+    use crate::state::PhysicalObjectKind;
+    use crate::state::samples;
+    use crate::state::samples::at;
+    use crate::state::samples::snapshot;
+
+    #[tokio::test]
+    async fn the_first_place_of_a_version_counts_and_the_usual_ones_are_not_looked_at() {
+        samples::on_both(async |store| {
+            let snapshot = snapshot("db.a", "i", "v");
+            let (name, version) = (snapshot.id.name, snapshot.version);
+            let usual = PhysicalObject {
+                table: physical_table(&name, &version),
+                kind: PhysicalObjectKind::Table,
+                name: name.clone(),
+                version: version.clone(),
+            };
+            let placement = Placement {
+                schema: Some("siding__other".to_owned()),
+                ..Placement::default()
+            };
+            let placed = PhysicalObject {
+                table: placed_table(&name, &version, &placement),
+                ..usual.clone()
+            };
+            let keys = [(name, version)];
+            store.record_objects(from_ref(&usual), at(0)).await.unwrap();
+            assert!(store.placed(&keys, false).await.unwrap().is_empty());
+            assert_eq!(
+                store.placed(&keys, true).await.unwrap()[&keys[0]],
+                usual.table
+            );
+
+            store
+                .record_objects(from_ref(&placed), at(1))
+                .await
+                .unwrap();
+            assert_eq!(
+                store.placed(&keys, false).await.unwrap()[&keys[0]],
+                usual.table
+            );
+            store
+                .mark_gone(from_ref(&usual.table), at(2))
+                .await
+                .unwrap();
+            assert_eq!(
+                store.placed(&keys, false).await.unwrap()[&keys[0]],
+                placed.table
+            );
+        })
+        .await;
+    }
+}
