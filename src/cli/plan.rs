@@ -31,7 +31,6 @@ use crate::ops::Session;
 use crate::plan::Ask;
 use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
-use crate::plan::Prices;
 use crate::plan::SUMMARY_VERSION;
 use crate::project::Connection;
 use crate::project::NO_MODELS;
@@ -116,11 +115,11 @@ pub(super) async fn run(
         end: range("--end", &args.end)?,
         execution_time: now,
         include_unmodified: args.include_unmodified || config.plan.include_unmodified,
-        against_prod: false,
+        against_prod: config.plan.always_recreate_environment && !environment.is_prod(),
         naming: session.naming(&environment),
         expires_at: session.expires_at(&environment, now),
         choices,
-        extra: args.more.extra(config.plan.forward_only, now)?,
+        extra: args.more.extra(&config.plan, now)?,
         actor: user(),
         environment,
     };
@@ -280,12 +279,7 @@ async fn estimate(
     session: &Session,
     will_open: bool,
 ) -> anyhow::Result<PlanEstimate> {
-    let configured = &session.config().estimates;
-    let prices = &Prices {
-        per_second: configured.price_per_second,
-        per_gigabyte: None,
-        currency: configured.currency.clone(),
-    };
+    let prices = &session.prices();
     let state = session.state();
     let estimate = ops::estimate(planned, state, None, prices).await?;
     let is_server = matches!(

@@ -8,6 +8,7 @@ use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
 use crate::ops::PlanExtra;
 use crate::plan::Wishes;
+use crate::project::PlanConfig;
 
 /// What to build of a plan, and what of the tables that are there to keep.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,9 @@ pub(super) struct Options {
     /// From when on rows of forward-only changes are computed again
     #[arg(long, value_name = "DATE", requires = "forward_only")]
     effective_from: Option<String>,
+    /// Show in a development environment what forward-only models would compute, whatever the project says
+    #[arg(long)]
+    enable_preview: bool,
     /// Let forward-only changes of these models drop columns; may be repeated
     #[arg(long = "allow-destructive-model", value_name = "SELECTOR")]
     allow_destructive_models: Vec<String>,
@@ -72,13 +76,13 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// The options as a request; `forward_only` is what the project says, `now` what dates are relative to.
+    /// The options as a request; `config` is what the project says, `now` what dates are relative to.
     ///
     /// # Errors
     /// When a date cannot be read.
     pub(super) fn extra(
         &self,
-        forward_only: bool,
+        config: &PlanConfig,
         now: DateTime<Utc>,
     ) -> anyhow::Result<PlanExtra> {
         if self.min_intervals > 100_000 {
@@ -90,12 +94,15 @@ impl Options {
         }
         let effective_from = self.effective_from.as_deref();
         let restates = !self.restate_models.is_empty();
+        let forward_only = self.forward_only || (config.forward_only && !restates);
+        let previews = self.enable_preview || config.enable_preview != Some(false);
         Ok(PlanExtra {
             create_from: self.create_from.clone(),
             restate: self.restate_models.clone(),
             select: self.select_models.clone(),
             backfill: self.backfill_models.clone(),
-            forward_only: self.forward_only || (forward_only && !restates),
+            forward_only,
+            finalized_only: config.use_finalized_state,
             effective_from: effective_from
                 .map(|text| moment("--effective-from", text, now))
                 .transpose()?,
@@ -108,6 +115,8 @@ impl Options {
                 run: self.run,
                 ignore_cron: self.ignore_cron,
                 min_intervals: self.min_intervals,
+                // Who asks for forward-only changes asks what they would compute.
+                no_preview: !previews && !forward_only,
                 ..Wishes::default()
             },
         })

@@ -11,7 +11,6 @@ use crate::plan::ModelChange;
 use crate::plan::ModelSummary;
 use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
-use crate::plan::money;
 use crate::plan::seconds;
 
 /// Which parts to show.
@@ -144,7 +143,7 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
             paint.tone(Tone::Faint, &takes)
         ));
     }
-    lines.extend(plan.estimate.as_ref().and_then(total_text));
+    lines.extend(plan.estimate.as_ref().and_then(PlanEstimate::in_words));
 }
 
 /// `, about 2.1 min (31 days × 4.1 s, from 12 runs)`; `None` where nothing is known.
@@ -155,38 +154,6 @@ fn takes_text(estimate: &Estimate) -> Option<String> {
         ", {about}{} ({})",
         seconds(time.likely),
         estimate.basis
-    ))
-}
-
-/// All of it together; `None` where nothing is known.
-fn total_text(estimate: &PlanEstimate) -> Option<String> {
-    let known = estimate.models.len().checked_sub(estimate.unknown)?;
-    if known == 0 {
-        return None;
-    }
-    let time = estimate.milliseconds;
-    let price = estimate.price_millionths.map_or_else(String::new, |price| {
-        let currency = estimate.currency.as_deref();
-        format!(
-            ", {} ({} to {})",
-            money(price.likely, currency),
-            money(price.low, currency),
-            money(price.high, currency)
-        )
-    });
-    let unknown = match estimate.unknown {
-        0 => String::new(),
-        1 => ", and 1 model about which nothing is known".to_owned(),
-        some => format!(", and {some} models about which nothing is known"),
-    };
-    if time.high < 100 {
-        return Some(format!("Work of {}{price}{unknown}.", seconds(time.high)));
-    }
-    Some(format!(
-        "Work of about {} ({} to {}){price}{unknown}.",
-        seconds(time.likely),
-        seconds(time.low),
-        seconds(time.high)
     ))
 }
 

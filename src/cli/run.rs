@@ -114,6 +114,13 @@ fn show(request: &RunRequest, report: &RunReport, printer: &Printer) -> anyhow::
     if printer.format == Format::Json {
         return printer.json(&run_text::json(&request.environment, report));
     }
+    if !report.restated.is_empty() {
+        let names: Vec<String> = report.restated.iter().map(ToString::to_string).collect();
+        printer.note(&format!(
+            "Filled again by `auto_restatement_cron`, with what reads it: {}.",
+            names.join(", ")
+        ));
+    }
     if !report.outcome.models.is_empty() || !report.outcome.skipped.is_empty() {
         printer.table(&run_text::HEADER, run_text::rows(&report.outcome));
     }

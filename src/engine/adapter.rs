@@ -224,6 +224,12 @@ pub trait EngineAdapter: Send + Sync {
         format!("DROP VIEW IF EXISTS {view}")
     }
 
+    /// Statements that give a table storage parameters of PostgreSQL, each with its value as SQL; none where the engine has
+    /// no such thing.
+    fn set_storage(&self, _table: &TableName, _parameters: &[(&str, &str)]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether descriptions are wanted in the warehouse.
     fn registers_comments(&self) -> bool {
         true

@@ -62,6 +62,8 @@ pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::select_any;
 pub use storage::Storage;
+pub use storage::is_plain;
+pub use storage::is_postgres_parameter;
 pub use template::Moment as TimeMoment;
 pub use template::RenderError;
 pub use template::RuntimeValues;

@@ -1,6 +1,7 @@
 //! How a model wants its rows to be treated when its definition changes.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -33,6 +34,12 @@ pub struct ChangePolicy {
     pub on_destructive_change: OnChange,
     /// When a column comes, or gets a type that holds more.
     pub on_additive_change: OnChange,
+    /// When production fills it again by itself; `None` means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_restatement_cron: Option<String>,
+    /// How many of the last intervals are filled again then; `None` means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_restatement_intervals: Option<NonZeroU32>,
 }
 
 impl Default for ChangePolicy {
@@ -42,6 +49,8 @@ impl Default for ChangePolicy {
             disable_restatement: None,
             on_destructive_change: OnChange::Error,
             on_additive_change: OnChange::Allow,
+            auto_restatement_cron: None,
+            auto_restatement_intervals: None,
         }
     }
 }

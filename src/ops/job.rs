@@ -35,6 +35,7 @@ use crate::plan::MergeMethod;
 use crate::plan::Policy;
 use crate::plan::Prepared;
 use crate::plan::Promoted;
+use crate::plan::Wishes;
 use crate::project::BotMergeMethod;
 use crate::project::LoadOptions;
 use crate::project::load_config;
@@ -173,6 +174,12 @@ impl Job<'_> {
             choices: session.choices(BTreeMap::new(), &self.request.actor),
             extra: PlanExtra {
                 forward_only: session.config().plan.forward_only,
+                finalized_only: session.config().plan.use_finalized_state,
+                wishes: Wishes {
+                    no_preview: session.config().plan.enable_preview == Some(false)
+                        && !session.config().plan.forward_only,
+                    ..Wishes::default()
+                },
                 ..PlanExtra::default()
             },
             environment,
@@ -236,6 +243,11 @@ impl Job<'_> {
             return Ok(answer);
         }
         let engine = open_warehouse_for(&session, Some((&name, self.now))).await?;
+        if !planned.plan.work.is_empty() {
+            let (state, engine) = (session.state(), Some(engine.as_ref()));
+            let estimate = ops::estimate(&planned, state, engine, &session.prices()).await?;
+            planned.summary.estimate = Some(estimate);
+        }
         let applied = self
             .apply(&planned, engine.as_ref(), &session, report)
             .await;

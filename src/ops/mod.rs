@@ -2,6 +2,7 @@
 
 mod ahead;
 mod apply;
+mod auto_restate;
 mod brought;
 mod cache;
 mod compare;

@@ -82,6 +82,8 @@ pub struct PlanExtra {
     pub forward_only: bool,
     /// From when on rows of forward-only changes are computed again.
     pub effective_from: Option<Moment>,
+    /// Whether an environment whose last switch is not known to be done is compared as it was before.
+    pub finalized_only: bool,
     /// Models whose tables may lose columns.
     pub allow_destructive: Vec<String>,
     /// Models whose tables may gain columns.
@@ -140,6 +142,8 @@ pub async fn plan(
         Some(source) => Some(source),
         None => prod.as_ref(),
     };
+    let settled = settled(state, compared, &request.extra).await?;
+    let compared = settled.as_ref().or(compared);
     let compared_with = compared.map_or_else(EnvironmentName::prod, |environment| {
         environment.name.clone()
     });
@@ -202,6 +206,24 @@ pub async fn plan(
         summary,
         current,
     })
+}
+
+/// What `compared` was when its views were last known to be switched, where that counts and is not what it is now.
+async fn settled(
+    state: &StateStore,
+    compared: Option<&Environment>,
+    extra: &PlanExtra,
+) -> anyhow::Result<Option<Environment>> {
+    let Some(open) = compared.filter(|of| extra.finalized_only && of.finalized_at.is_none()) else {
+        return Ok(None);
+    };
+    let history = state.history(&open.name).await;
+    let history = history.context("reading the history")?;
+    let last = history.into_iter().find(|it| it.finalized_at.is_some());
+    Ok(Some(Environment {
+        snapshots: last.map(|last| last.snapshots).unwrap_or_default(),
+        ..open.clone()
+    }))
 }
 
 /// The environment that a new one starts from, when one is named.

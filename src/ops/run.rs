@@ -18,6 +18,7 @@ use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
+use crate::ops::auto_restate::clear_due;
 use crate::ops::ledger::Why;
 use crate::ops::plan::snapshots_of;
 use crate::ops::promote::finish_switch;
@@ -74,6 +75,8 @@ pub struct RunReport {
     pub finished_switch: bool,
     /// How often the run began again because another plan had changed the environment.
     pub restarts: usize,
+    /// Models that are filled again by themselves, as they say.
+    pub restated: BTreeSet<ModelName>,
     /// When the next model is due; `None` when none ever is.
     pub next: Option<DateTime<Utc>>,
 }
@@ -106,9 +109,13 @@ async fn run_held(
     let now = request.range.execution_time;
     let mut finished_switch = false;
     let mut restarts = 0;
+    let mut restated = BTreeSet::new();
     loop {
         let (environment, finished) = ready(engine, state, request, control, report).await?;
         finished_switch |= finished;
+        if environment.name.is_prod() && request.selection.selectors.is_empty() {
+            restated.extend(clear_due(state, &environment, now, control, report).await?);
+        }
         let due = find_due(state, &environment, request).await?;
         let entries = environment.snapshots.iter();
         let entries: BTreeMap<ModelName, PromotedSnapshot> = entries
@@ -160,6 +167,7 @@ async fn run_held(
             outcome,
             finished_switch,
             restarts,
+            restated,
         });
     }
 }

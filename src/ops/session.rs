@@ -27,6 +27,7 @@ use crate::ops::problems::unresolved_names;
 use crate::ops::read_files;
 use crate::plan::Ask;
 use crate::plan::Choices;
+use crate::plan::Prices;
 use crate::project::CONFIG_FILES;
 use crate::project::CategorizeMode;
 use crate::project::Config;
@@ -264,6 +265,16 @@ impl Session {
         }
         let ttl = Ttl::parse(self.config.environment_ttl.as_deref()?).ok()?;
         Some(ttl.expires_at(now))
+    }
+
+    /// What things cost.
+    pub fn prices(&self) -> Prices {
+        let configured = &self.config.estimates;
+        Prices {
+            per_second: configured.price_per_second,
+            per_gigabyte: None,
+            currency: configured.currency.clone(),
+        }
     }
 
     /// How long a snapshot that no environment has stays, counted from `now`.

@@ -27,6 +27,40 @@ pub struct PlanEstimate {
     pub unknown: usize,
 }
 
+impl PlanEstimate {
+    /// All of it together; `None` where nothing is known.
+    pub fn in_words(&self) -> Option<String> {
+        let known = self.models.len().checked_sub(self.unknown)?;
+        if known == 0 {
+            return None;
+        }
+        let time = self.milliseconds;
+        let price = self.price_millionths.map_or_else(String::new, |price| {
+            let currency = self.currency.as_deref();
+            format!(
+                ", {} ({} to {})",
+                money(price.likely, currency),
+                money(price.low, currency),
+                money(price.high, currency)
+            )
+        });
+        let unknown = match self.unknown {
+            0 => String::new(),
+            1 => ", and 1 model about which nothing is known".to_owned(),
+            some => format!(", and {some} models about which nothing is known"),
+        };
+        if time.high < 100 {
+            return Some(format!("Work of {}{price}{unknown}.", seconds(time.high)));
+        }
+        Some(format!(
+            "Work of about {} ({} to {}){price}{unknown}.",
+            seconds(time.likely),
+            seconds(time.low),
+            seconds(time.high)
+        ))
+    }
+}
+
 /// What filling one model takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {

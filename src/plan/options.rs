@@ -47,6 +47,9 @@ pub struct Wishes {
     pub ignore_cron: bool,
     /// How many intervals of each model are filled at least, whatever the start.
     pub min_intervals: u32,
+    /// Whether what a forward-only model would compute is left out of development environments: they show the rows that
+    /// production has.
+    pub no_preview: bool,
     /// Models whose tables may lose columns.
     pub allow_destructive: BTreeSet<ModelName>,
     /// Models whose tables may gain columns.

@@ -46,6 +46,9 @@ fn aside(version: &Version) -> Version {
 
 /// One that shows another range of a forward-only change is another table.
 fn preview(version: &Version, options: &PlanOptions) -> Version {
+    if options.wishes.no_preview {
+        return Version(format!("{version}_kept{ASIDE}"));
+    }
     if options.start.is_none() && options.end.is_none() {
         return aside(version);
     }
@@ -238,6 +241,10 @@ impl Places<'_> {
         if !wanted {
             return place;
         }
+        let no_preview = self.options.wishes.no_preview;
+        if no_preview && filled.is_some() {
+            return place;
+        }
         let all = self.base_filled(snapshot).cloned().unwrap_or_default();
         let has_time = snapshot.model.kind.time_column().is_some();
         let cut = self.times.preview(snapshot, &all).filter(|_| has_time);
@@ -253,6 +260,12 @@ impl Places<'_> {
             place.covers = self.times.is_complete(snapshot, filled, &place.missing);
             return place;
         };
+        if no_preview {
+            base.keep = all.iter().collect();
+            base.cut = None;
+            place.base = Some(base);
+            return place;
+        }
         // What builds on its own past is computed again up to the end.
         let cut = match (cut, all.span()) {
             (Some(cut), Some(span)) if snapshot.model.reads_itself => {

@@ -7,7 +7,6 @@ use crate::model::ModelKind;
 use crate::model::ScdChange;
 use crate::model::ScdType2;
 use crate::model::UniqueKey;
-use crate::project::kind::AUTO_RESTATEMENT;
 use crate::project::kind::DeclaredKind;
 use crate::project::kind::KindReader;
 use crate::project::policy;
@@ -36,7 +35,7 @@ impl KindReader<'_> {
             "lookback",
         ];
         let known: Vec<&str> = own.into_iter().chain(policy::PROPERTIES).collect();
-        self.check(&known, &[("batch_concurrency", "1")], &AUTO_RESTATEMENT);
+        self.check(&known, &[("batch_concurrency", "1")], &[]);
         let lookback = self.positive("lookback");
         let batch_size = self.positive("batch_size");
         let when_matched = self.when_matched();
@@ -59,7 +58,7 @@ impl KindReader<'_> {
             .into_iter()
             .chain(policy::PROPERTIES)
             .collect();
-        self.check(&known, &[], &AUTO_RESTATEMENT);
+        self.check(&known, &[], &[]);
         let insert_overwrite = self.flag("insert_overwrite", false);
         let kind = ModelKind::IncrementalUnmanaged { insert_overwrite };
         Some(DeclaredKind::Ready(kind))
@@ -132,7 +131,7 @@ impl KindReader<'_> {
             .copied()
             .chain(policy::PROPERTIES)
             .collect();
-        self.check(&known, &[], &AUTO_RESTATEMENT);
+        self.check(&known, &[], &[]);
     }
 
     fn belongs_elsewhere(&mut self, key: &str, help: &str) {

@@ -112,7 +112,7 @@ pub(super) fn read(value: Value<'_>, time_format: &str) -> (Option<DeclaredKind>
         "SEED" => reader.seed(value.span()),
         "INCREMENTAL_BY_UNIQUE_KEY" => reader.by_unique_key(&first.span),
         "INCREMENTAL_BY_PARTITION" => {
-            reader.check(&DISABLE, &[], &AUTO_RESTATEMENT);
+            reader.check(&DISABLE, &[], &[]);
             Some(DeclaredKind::Ready(ModelKind::IncrementalByPartition))
         }
         "INCREMENTAL_UNMANAGED" => reader.unmanaged(),
@@ -124,12 +124,12 @@ pub(super) fn read(value: Value<'_>, time_format: &str) -> (Option<DeclaredKind>
 }
 
 /// Those of a kind that is forward-only anyway.
-const DISABLE: [&str; 3] = [
+const DISABLE: [&str; 4] = [
     "disable_restatement",
     "on_destructive_change",
     "on_additive_change",
+    "auto_restatement_cron",
 ];
-pub(super) const AUTO_RESTATEMENT: [&str; 1] = ["auto_restatement_cron"];
 
 pub(super) struct KindReader<'a> {
     name: &'static str,
@@ -351,13 +351,19 @@ impl<'a> KindReader<'a> {
     }
 
     fn incremental(&mut self, time_format: &str, place: Range<usize>) -> Option<DeclaredKind> {
-        let own = ["time_column", "batch_size", "lookback", "batch_concurrency"];
+        let own = [
+            "time_column",
+            "batch_size",
+            "lookback",
+            "batch_concurrency",
+            "auto_restatement_intervals",
+        ];
         let known: Vec<&str> = own.into_iter().chain(policy::PROPERTIES).collect();
         self.check(
             &known,
             // No engine that there is has partitions of ours.
             &[("partition_by_time_column", "true")],
-            &["auto_restatement_cron", "auto_restatement_intervals"],
+            &[],
         );
         let batch_concurrency = self.positive("batch_concurrency");
         let lookback = self.positive("lookback");

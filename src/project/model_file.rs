@@ -402,6 +402,20 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         diagnostic.severity = Severity::Warning;
         file.report(diagnostic, header.kind_span.clone());
     }
+    let asks = header.policy.auto_restatement_cron.is_some();
+    let never = matches!(
+        kind,
+        ModelKind::IncrementalUnmanaged { .. } | ModelKind::ScdType2(_)
+    );
+    if asks && never && header.policy.disable_restatement != Some(false) {
+        let message = format!(
+            "`auto_restatement_cron` has no effect: kind {} is never filled again",
+            kind.name()
+        );
+        let diagnostic = Diagnostic::warning("no-effect", message)
+            .help("`disable_restatement false` allows it; what the history holds and today's data does not is lost then.");
+        file.report(diagnostic, header.kind_span.clone());
+    }
     let defaults = &settings.config.model_defaults;
     let mut calls = Vec::new();
     if kind != ModelKind::Embedded {

@@ -7,8 +7,11 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Column;
 use crate::model::ModelKind;
 use crate::model::Storage;
+use crate::model::is_plain;
+use crate::model::is_postgres_parameter;
 use crate::project::block::Property;
 use crate::project::block::SqlFile;
+use crate::project::config::Connection;
 use crate::project::value::Value;
 use crate::sql::quote_identifier;
 
@@ -129,7 +132,21 @@ pub(super) fn check(
     if storage.storage_format.is_some() {
         without_effect.push("storage_format");
     }
-    if !storage.physical_properties.is_empty() {
+    let connection = file.settings.config.gateway();
+    let in_postgres = connection
+        .is_some_and(|gateway| matches!(gateway.connection, Connection::Postgres(_)))
+        && kind.is_materialized();
+    let properties = storage.physical_properties.iter();
+    let (taken, others): (Vec<_>, Vec<_>) =
+        properties.partition(|(name, _)| in_postgres && is_postgres_parameter(name));
+    for (name, value) in taken.iter().filter(|(_, value)| !is_plain(value)) {
+        let message =
+            format!("`physical_properties`: `{name} = {value}` is no parameter of a table");
+        let diagnostic =
+            wrong(&message).help("Write a number, a word or a text, such as `fillfactor = 70`.");
+        file.report(diagnostic, place.clone());
+    }
+    if !others.is_empty() {
         without_effect.push("physical_properties");
     }
     if !storage.virtual_properties.is_empty() {

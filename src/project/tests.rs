@@ -469,7 +469,7 @@ fn the_configuration_is_checked_key_by_key() {
         (
             "config.yaml",
             "gateways:\n  a:\n    connection:\n      type: snowflake\n  b:\n    connection:\n      type: duckdb\n      databse: x.db\n\
-         default_gateway: b\nmodel_defaults:\n  dialect: duckbd\nplan:\n  no_diff: 3\n  use_finalized_state: true\n\
+         default_gateway: b\nmodel_defaults:\n  dialect: duckbd\nplan:\n  no_diff: 3\n  use_finalized_state: 1\n\
          environment_suffix_target: catalog\nsnapshot_ttl: 1 week\nbefore_all:\n- SELECT 1\nusers:\n- username: a\n  roles: [required_aprover]\n\
          cicd_bot:\n  type: github\n  enable_deploy_command: true\n  skip_pr_backfill: true\nui:\n  format_on_save: false\nvariables:\n  m:\n    a: 1\n",
         ),
@@ -482,8 +482,7 @@ fn the_configuration_is_checked_key_by_key() {
             "Error config.yaml:8 unknown-key: unknown key `gateways.b.connection.databse`",
             "Error config.yaml:11 unknown-dialect: unknown dialect `duckbd`",
             "Error config.yaml:13 wrong-type: `plan.no_diff` must be `true` or `false`, not a number",
-            "Error config.yaml:14 not-supported-yet: `plan.use_finalized_state` is not supported yet",
-            "Error config.yaml:15 not-supported-yet: `environment_suffix_target: catalog` is not supported yet",
+            "Error config.yaml:14 wrong-type: `plan.use_finalized_state` must be `true` or `false`, not a number",
             "Error config.yaml:16 wrong-value: `snapshot_ttl`: `1 week` does not lie in the future",
             "Error config.yaml:21 wrong-value: unknown role `required_aprover`",
             "Error config.yaml:24 missing-key: `cicd_bot.enable_deploy_command` needs a `merge_method`",

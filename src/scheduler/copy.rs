@@ -113,8 +113,10 @@ async fn write(batch: &Batch<'_>, base: &Base) -> anyhow::Result<Copied> {
                 .with_context(|| format!("altering the columns of `{}`", batch.model.name))?;
         }
     }
+    materialize::store(batch, transaction.as_mut()).await?;
     materialize::check_held(batch).await?;
     transaction.commit().await?;
+    materialize::describe(batch).await;
     Ok(Copied { rows, warnings })
 }
 

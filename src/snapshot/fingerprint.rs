@@ -14,7 +14,7 @@
 //! | stamp | data |
 //! | description, owner, tags, column descriptions | metadata |
 //! | cron, start, end, batch size, batch concurrency, partial intervals | metadata |
-//! | `forward_only`, `disable_restatement`, `on_destructive_change`, `on_additive_change` | metadata |
+//! | `forward_only`, `disable_restatement`, `on_destructive_change`, `on_additive_change`, `auto_restatement_cron`, `auto_restatement_intervals` | metadata |
 //! | virtual properties, statements of a virtual update | metadata |
 //! | grains | metadata |
 //! | audits: name, arguments, query, blocking | metadata |
@@ -304,6 +304,13 @@ fn metadata(model: &Model) -> String {
             .optional(yes_or_no(model.policy.disable_restatement))
             .text(model.policy.on_destructive_change.name())
             .text(model.policy.on_additive_change.name());
+        if let Some(cron) = &model.policy.auto_restatement_cron {
+            let intervals = model.policy.auto_restatement_intervals;
+            encoder
+                .text("auto restatement")
+                .text(cron)
+                .number(intervals.map_or(0, |intervals| u64::from(intervals.get())));
+        }
     }
     encoder.finish()
 }

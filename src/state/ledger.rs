@@ -261,6 +261,7 @@ impl StateStore {
             "DELETE FROM siding_promotions",
             "DELETE FROM siding_intervals",
             "DELETE FROM siding_batches",
+            "DELETE FROM siding_auto_restatements",
             "DELETE FROM siding_snapshots",
             "DELETE FROM siding_open_plans",
             "DELETE FROM siding_objects WHERE dropped_at IS NOT NULL",

@@ -11,6 +11,7 @@
 //! `INTEGER PRIMARY KEY AUTOINCREMENT`; PostgreSQL gets its own words for that, see [`migrations`]. Truth values are
 //! written `TRUE` and `FALSE`. It ends with `UPDATE siding_state SET version = …`, its own number. The tests run on both.
 
+mod auto_restatements;
 mod batches;
 mod database;
 mod environments;

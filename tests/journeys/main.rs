@@ -4,6 +4,7 @@
     reason = "a story that cannot go on should end where it stands"
 )]
 
+mod auto_restatement;
 mod bad_input;
 mod bad_input_names;
 mod bad_input_objects;
@@ -51,8 +52,10 @@ mod leases;
 #[cfg(unix)]
 mod ledger;
 mod lineage;
+mod physical_tables;
 mod pipeline;
 mod placement;
+mod plan_config;
 mod plan_options;
 mod postgres;
 mod postgres_again;

@@ -15,6 +15,7 @@ use crate::bot::report::View;
 use crate::bot::store::PullStatus;
 use crate::diagnostic::Diagnostic;
 use crate::github::CommitSha;
+use crate::plan::PlanEstimate;
 use crate::plan::Policy;
 use crate::plan::Prepared;
 use crate::plan::Promoted;
@@ -269,6 +270,13 @@ fn prepared_sections(view: &View, prepared: &Prepared, changes_policy: bool) -> 
         );
     }
     sections.extend(models(prepared, MAX_ROWS));
+    let estimate = prepared.plan.estimate.as_ref();
+    if let Some(words) = estimate.and_then(PlanEstimate::in_words) {
+        sections.push(format!(
+            "Estimated before it was built: {}",
+            message(&words)
+        ));
+    }
     for (model, intervals) in prepared.missing_for_prod.iter().take(MAX_ROWS) {
         sections.push(format!(
             "Missing in production's history of {}: {}.",

@@ -241,6 +241,20 @@ impl EngineAdapter for Postgres {
         Some(work::lock(&table.to_string()))
     }
 
+    fn set_storage(&self, table: &TableName, parameters: &[(&str, &str)]) -> Vec<String> {
+        let of_table = parameters.iter().map(|(name, value)| match *name {
+            "tablespace" => {
+                let name = value.trim_matches(['\'', '"']);
+                format!(
+                    "ALTER TABLE {table} SET TABLESPACE {}",
+                    quote_identifier(name)
+                )
+            }
+            name => format!("ALTER TABLE {table} SET ({name} = {value})"),
+        });
+        of_table.collect()
+    }
+
     fn supports_merge(&self) -> bool {
         self.server.version().has_merge()
     }

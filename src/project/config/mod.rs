@@ -234,6 +234,12 @@ pub struct PlanConfig {
     pub no_prompts: Option<bool>,
     /// Whether plans are applied without confirmation.
     pub auto_apply: bool,
+    /// Whether an environment whose last switch is not known to be done counts as what it was before.
+    pub use_finalized_state: bool,
+    /// Whether development environments are compared with production at every plan.
+    pub always_recreate_environment: bool,
+    /// Whether forward-only models show a preview in development environments; `None` means yes.
+    pub enable_preview: Option<bool>,
 }
 
 /// How far changes are categorized without asking.

@@ -428,18 +428,16 @@ pub(super) fn model_defaults(reader: &mut Reader<'_>, root: &Node) -> ModelDefau
     }
 }
 
-const PLAN_KEYS: [&str; 6] = [
+const PLAN_KEYS: [&str; 9] = [
     "auto_categorize_changes",
     "forward_only",
     "include_unmodified",
     "no_diff",
     "no_prompts",
     "auto_apply",
-];
-const PLAN_UNSUPPORTED: [(&str, Unsupported); 3] = [
-    ("use_finalized_state", Unsupported::OnlyBool(false)),
-    ("always_recreate_environment", Unsupported::OnlyBool(false)),
-    ("enable_preview", Unsupported::Harmless),
+    "use_finalized_state",
+    "always_recreate_environment",
+    "enable_preview",
 ];
 
 /// `plan`.
@@ -448,7 +446,7 @@ pub(super) fn plan(reader: &mut Reader<'_>, root: &Node) -> PlanConfig {
     let Some(node) = root.get(WHAT) else {
         return PlanConfig::default();
     };
-    let Some(node) = reader.section(node, WHAT, &PLAN_KEYS, &PLAN_UNSUPPORTED) else {
+    let Some(node) = reader.section(node, WHAT, &PLAN_KEYS, &[]) else {
         return PlanConfig::default();
     };
     let auto_categorize = node
@@ -470,6 +468,13 @@ pub(super) fn plan(reader: &mut Reader<'_>, root: &Node) -> PlanConfig {
         forward_only: reader.bool(node, WHAT, "forward_only").unwrap_or(false),
         no_prompts,
         auto_apply: reader.bool(node, WHAT, "auto_apply").unwrap_or(false),
+        use_finalized_state: reader
+            .bool(node, WHAT, "use_finalized_state")
+            .unwrap_or(false),
+        always_recreate_environment: reader
+            .bool(node, WHAT, "always_recreate_environment")
+            .unwrap_or(false),
+        enable_preview: reader.bool(node, WHAT, "enable_preview"),
     }
 }
 

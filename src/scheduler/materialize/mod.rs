@@ -5,6 +5,7 @@
 
 mod by_partition;
 mod by_unique_key;
+mod describe;
 mod full;
 mod incremental;
 mod keys;
@@ -41,6 +42,9 @@ use crate::sql::quote_string;
 use crate::state::Lease;
 use crate::state::StateError;
 use crate::state::StateStore;
+
+pub(super) use describe::describe;
+pub(super) use describe::store;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -121,6 +125,9 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
             _,
         ) => anyhow::bail!("`{}` has no table to fill", model.name),
     };
+    if target.is_none() && model.kind.is_materialized() {
+        store(batch, transaction).await?;
+    }
     batch.run(&model.statements.after, transaction).await?;
     let time = target.as_ref().and_then(|target| target.time.as_ref());
     let subject = Subject {
@@ -141,6 +148,9 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     }
     check_held(batch).await?;
     open.commit().await?;
+    if target.is_none() {
+        describe(batch).await;
+    }
     Ok(Written { rows, audited })
 }
 

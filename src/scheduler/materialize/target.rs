@@ -7,6 +7,8 @@ use crate::model::ModelKind;
 use crate::model::OnChange;
 use crate::model::TimeColumn;
 use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::describe;
+use crate::scheduler::materialize::store;
 use crate::scheduler::materialize::widened;
 use crate::snapshot::Interval;
 use crate::sql::quote_identifier;
@@ -153,7 +155,7 @@ pub(super) async fn create(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn
         let mut columns = batch.engine.validate(&batch.query()?).await?;
         with_times(batch, &mut columns)?;
         let statement = batch.engine.create_table_if_absent(batch.table, &columns);
-        batch.engine.execute(&statement).await?;
+        create_by(batch, &statement).await?;
     } else {
         // Only after these statements does the engine know what the query reads.
         let mut transaction = batch.engine.begin().await?;
@@ -164,8 +166,10 @@ pub(super) async fn create(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn
         let empty = format!("SELECT * FROM (\n{query}\n) AS _siding WHERE FALSE");
         let statement = batch.engine.create_table_as_if_absent(batch.table, &empty);
         transaction.execute(&statement).await?;
+        store(batch, transaction.as_mut()).await?;
         transaction.commit().await?;
     }
+    describe(batch).await;
     let columns = batch.engine.columns(batch.table).await?;
     columns.with_context(|| format!("the table of `{}` was not made", batch.model.name))
 }
@@ -191,7 +195,15 @@ async fn create_as_declared(batch: &Batch<'_>) -> anyhow::Result<()> {
     })?;
     with_times(batch, &mut columns)?;
     let statement = batch.engine.create_table_if_absent(batch.table, &columns);
-    batch.engine.execute(&statement).await?;
+    create_by(batch, &statement).await
+}
+
+/// Makes the table by `statement`, with what its model asks of the engine: all of it, or there is no table.
+async fn create_by(batch: &Batch<'_>, statement: &str) -> anyhow::Result<()> {
+    let mut transaction = batch.engine.begin().await?;
+    transaction.execute(statement).await?;
+    store(batch, transaction.as_mut()).await?;
+    transaction.commit().await?;
     Ok(())
 }
 
