@@ -60,7 +60,7 @@ pub(super) async fn clear_due(
         let request = request(environment, range, &tables, now);
         let planned = plan(
             &BTreeMap::new(),
-            BTreeMap::new(),
+            &BTreeMap::new(),
             state,
             &request,
             Vec::new(),

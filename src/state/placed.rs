@@ -45,7 +45,7 @@ impl StateStore {
         let mut rows: Vec<PlacedRow> = Vec::new();
         for keys in keys.chunks(ROWS_PER_STATEMENT) {
             let sql = "SELECT table_catalog, table_schema, table_name, name, version, created_at
-                       FROM siding_objects WHERE dropped_at IS NULL AND (name, version) IN (";
+                       FROM siding_objects WHERE dropped_at IS NULL AND (name, version)";
             rows.extend(with_versions(sql, keys).fetch_all(&mut transaction).await?);
         }
         rows.sort_by_key(|row| row.5);
