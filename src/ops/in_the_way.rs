@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::engine::EngineAdapter;
 use crate::engine::ObjectKind;
 use crate::environment::Environment;
+use crate::ops::drops::objects_beside;
 use crate::sql::TableName;
 use crate::sql::quote_string;
 use crate::state::StateStore;
@@ -21,18 +22,7 @@ pub(super) async fn check_free(
     environment: &Environment,
     create: &[(TableName, TableName)],
 ) -> anyhow::Result<()> {
-    let schemas: BTreeSet<String> = create
-        .iter()
-        .filter_map(|(view, _)| view.schema.clone())
-        .collect();
-    if schemas.is_empty() {
-        return Ok(());
-    }
-    let schemas: Vec<String> = schemas.into_iter().collect();
-    let found = engine
-        .objects(&schemas)
-        .await
-        .context("listing the views of the warehouse")?;
+    let found = objects_beside(engine, create.iter().map(|(view, _)| view)).await?;
     let tables: BTreeSet<&TableName> = of_kind(&found, ObjectKind::Table);
     if let Some((view, _)) = create
         .iter()
