@@ -35,7 +35,15 @@ fn an_environment_that_is_always_made_anew_is_compared_with_production() {
     assert_eq!(plan.changes()["db.a"], "direct/breaking");
     assert!(plan.backfilled().is_empty(), "the table is there");
     workspace.edit("models/a.sql", "2 AS x", "1 AS x");
-    workspace.apply("dev", NOW);
+    let back = [
+        "plan",
+        "dev",
+        "--remove-all",
+        "--auto-apply",
+        "--execution-time",
+        NOW,
+    ];
+    workspace.run(&back).fine();
     assert_eq!(
         workspace.objects("VIEW"),
         ["db.a"],
