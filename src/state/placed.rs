@@ -8,9 +8,11 @@ use crate::sql::TableName;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::query;
-use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::model_name;
 use crate::state::keys::with_versions;
+
+/// How the names of those tables begin; a hash of 24 letters follows.
+const MARKS: &str = "siding_batch_";
 
 type PlacedRow = (String, String, String, String, String, i64);
 
@@ -25,29 +27,31 @@ impl StateStore {
         all: bool,
     ) -> Result<BTreeMap<(ModelName, Version), TableName>, StateError> {
         let mut transaction = self.read().await?;
+        let is_mark = is_mark();
         if !all {
             // `siding__db.db__orders__3f2a` of `db.orders`; what is more complicated is looked at.
-            let unusual: Vec<i64> = query(
+            let unusual: Vec<i64> = query(&format!(
                 "SELECT CASE WHEN EXISTS (
                      SELECT 1 FROM siding_objects
-                     WHERE dropped_at IS NULL AND NOT (
+                     WHERE dropped_at IS NULL AND NOT ({is_mark}) AND NOT (
                          table_catalog = '' AND substr(table_schema, 1, 8) = 'siding__'
                          AND substr(name, 1, length(table_schema) - 7) = substr(table_schema, 9) || '.'
                          AND table_name = replace(name, '.', '__') || '__' || version)
                  ) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
-            )
+            ))
             .fetch_column(&mut transaction)
             .await?;
             if unusual == [0] {
                 return Ok(BTreeMap::new());
             }
         }
-        let mut rows: Vec<PlacedRow> = Vec::new();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let sql = "SELECT table_catalog, table_schema, table_name, name, version, created_at
-                       FROM siding_objects WHERE dropped_at IS NULL AND (name, version)";
-            rows.extend(with_versions(sql, keys).fetch_all(&mut transaction).await?);
-        }
+        let sql = format!(
+            "SELECT table_catalog, table_schema, table_name, name, version, created_at
+             FROM siding_objects WHERE dropped_at IS NULL AND NOT ({is_mark}) AND (name, version) "
+        );
+        let mut rows: Vec<PlacedRow> = with_versions(&sql, keys)
+            .fetch_all(&mut transaction)
+            .await?;
         rows.sort_by_key(|row| row.5);
         let mut placed = BTreeMap::new();
         for (catalog, schema, table, name, version, _) in rows {
@@ -63,10 +67,20 @@ impl StateStore {
     }
 }
 
+/// What is true of the tables that batches are marked in: they belong to the same versions, but hold no rows of a model.
+fn is_mark() -> String {
+    let length = MARKS.len();
+    format!(
+        "substr(table_name, 1, {length}) = '{MARKS}' AND length(table_name) = {}",
+        length + 24
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::slice::from_ref;
 
+    use super::MARKS;
     use crate::model::Placement;
     use crate::snapshot::physical_table;
     use crate::snapshot::placed_table;
@@ -95,7 +109,15 @@ mod tests {
                 table: placed_table(&name, &version, &placement),
                 ..usual.clone()
             };
+            let marks = PhysicalObject {
+                table: crate::sql::TableName {
+                    name: format!("{MARKS}{}", "0".repeat(24)),
+                    ..usual.table.clone()
+                },
+                ..usual.clone()
+            };
             let keys = [(name, version)];
+            store.record_objects(&[marks], at(0)).await.unwrap();
             store.record_objects(from_ref(&usual), at(0)).await.unwrap();
             assert!(store.placed(&keys, false).await.unwrap().is_empty());
             assert_eq!(

@@ -5,3 +5,5 @@ CREATE TABLE siding_auto_restatements (
     restated_at BIGINT NOT NULL,
     PRIMARY KEY (name, version)
 );
+
+UPDATE siding_state SET version = 5;
