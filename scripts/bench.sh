@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures a release build; arguments go to the benchmark, e.g. `scripts/bench.sh --help`.
+# Measures a release build; arguments go to the benchmark, e.g. `scripts/bench.sh overhead`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

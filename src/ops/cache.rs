@@ -284,3 +284,76 @@ fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::project::LoadOptions;
+    use crate::project::load;
+    use crate::snapshot::candidates;
+
+    fn place(folder: &Path, program: &str) -> CachePlace {
+        CachePlace {
+            folder: folder.to_owned(),
+            program: program.to_owned(),
+        }
+    }
+
+    /// Loads a project of one model, and keeps what was found out of it as `program` does.
+    fn keep(folder: &Path, program: &str) -> PathBuf {
+        let mut files = FileTree::default();
+        files.insert(
+            "models/a.sql",
+            Arc::from("MODEL (name db.a); SELECT 1 AS x"),
+        );
+        let (project, diagnostics) = load(&files, &LoadOptions::default());
+        let cache = Cache::open(&place(folder, program), Path::new("p"), Path::new("c"));
+        let file = cache.file.clone();
+        let candidates = candidates(&project.models, &project.readings);
+        cache.store(&files, &project, &diagnostics, &candidates);
+        file
+    }
+
+    fn is_known(folder: &Path, program: &str) -> bool {
+        let cache = Cache::open(&place(folder, program), Path::new("p"), Path::new("c"));
+        cache.content.is_some()
+    }
+
+    #[test]
+    fn what_another_program_wrote_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        keep(folder.path(), "this");
+        assert!(is_known(folder.path(), "this"));
+        assert!(!is_known(folder.path(), "that"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_what_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let mode = fs::metadata(keep(folder.path(), "this")).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn caches_that_nobody_has_written_for_a_month_go_and_what_is_no_cache_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = Duration::from_hours(24);
+        let made = |name: &str, days: u32| {
+            let path = folder.path().join(name);
+            let file = File::create(&path).unwrap();
+            file.set_modified(SystemTime::now() - day * days).unwrap();
+            path
+        };
+        let (old, new) = (made("old.cache", 31), made("new.cache", 29));
+        let other = made("old.txt", 31);
+        keep(folder.path(), "this");
+        assert!(!old.exists());
+        assert!(new.exists() && other.exists());
+    }
+}

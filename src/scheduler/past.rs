@@ -22,6 +22,7 @@ use crate::state::BatchRecord;
 use crate::state::Lease;
 use crate::state::LedgerEntry;
 use crate::state::LedgerKind;
+use crate::state::MARKS;
 use crate::state::PhysicalObject;
 use crate::state::PhysicalObjectKind;
 use crate::state::StateError;
@@ -167,7 +168,7 @@ fn not_cleared(filling: &Filling<'_>, work: &Work, filled: &Intervals) -> Result
 fn marker(table: &TableName) -> TableName {
     let hash = blake3::hash(table.name.as_bytes());
     TableName {
-        name: format!("siding_batch_{}", hex::encode(&hash.as_bytes()[..12])),
+        name: format!("{MARKS}{}", hex::encode(&hash.as_bytes()[..12])),
         ..table.clone()
     }
 }

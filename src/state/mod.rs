@@ -60,6 +60,7 @@ pub use ledger::LedgerRecord;
 pub use objects::PhysicalObject;
 pub use objects::PhysicalObjectKind;
 pub use open_plans::OpenPlan;
+pub use placed::MARKS;
 pub use promotions::PromotionRecord;
 pub use restatements::Descent;
 pub use restatements::RestatementRecord;

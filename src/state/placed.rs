@@ -11,8 +11,8 @@ use crate::state::database::query;
 use crate::state::keys::model_name;
 use crate::state::keys::with_versions;
 
-/// How the names of those tables begin; a hash of 24 letters follows.
-const MARKS: &str = "siding_batch_";
+/// How the names of the tables begin that batches are marked in; a hash of 24 letters follows.
+pub const MARKS: &str = "siding_batch_";
 
 type PlacedRow = (String, String, String, String, String, i64);
 

@@ -139,7 +139,8 @@ model_defaults:\n  dialect: {dialect}\n  start: 2024-01-01\n"
             .stdin(Stdio::null())
             .env_remove("RUST_LOG")
             .env_remove("SIDING_GATEWAY")
-            .env("USER", "tester");
+            .env("USER", "tester")
+            .env("XDG_CACHE_HOME", self.path().join(".cache"));
         command
     }
 

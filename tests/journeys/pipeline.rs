@@ -461,3 +461,30 @@ fn environments_lists_what_there_is() {
     assert_eq!(listed["environments"][0]["name"], "prod");
     assert_eq!(listed["environments"][0]["finished"], true);
 }
+
+#[test]
+fn three_times_verbose_shows_each_statement_that_the_warehouse_gets() {
+    let said = |verbose: &str| {
+        let arguments = [
+            "plan",
+            "prod",
+            "--auto-apply",
+            "--execution-time",
+            "2024-01-03",
+        ];
+        let ended = shop().run(&[&arguments[..], &[verbose]].concat());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let all = said("-vvv");
+    for statement in [
+        r#"INSERT INTO "siding__shop"."shop__orders__"#,
+        r#"VIEW "shop"."orders" AS"#,
+    ] {
+        let lines = all.lines();
+        let times =
+            lines.filter(|line| line.contains("siding::engine") && line.contains(statement));
+        assert!(times.count() > 0, "{statement} is not in {all}");
+    }
+    assert!(!said("-vv").contains(r#"VIEW "shop"."orders" AS"#));
+}

@@ -420,7 +420,8 @@ pub(crate) fn what_makes_no_sense_is_said_before_anything_is_done() {
     }
 }
 
-/// Each day of `db.week` is made of three days of `db.inc`, each of `db.next` of a day and the one behind it.
+/// Each day of `db.week` is made of three days of `db.inc`, each of `db.next` of a day and the one behind it, each of
+/// `db.total` of all until then.
 fn windows() -> Workspace {
     let workspace = days();
     let model = |name: &str, from: &str, until: &str| {
@@ -433,6 +434,12 @@ fn windows() -> Workspace {
     };
     workspace.write("models/week.sql", &model("week", " - 2", ""));
     workspace.write("models/next.sql", &model("next", "", " + 1"));
+    workspace.write(
+        "models/total.sql",
+        "MODEL (name db.total, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\n\
+         WITH running AS (SELECT ds, CAST(sum(x) OVER (ORDER BY ds) AS INT) AS s FROM db.inc)\n\
+         SELECT ds, s FROM running WHERE ds BETWEEN @start_ds AND @end_ds\n",
+    );
     workspace.apply("prod", NOW);
     workspace
 }
@@ -455,6 +462,7 @@ pub(crate) fn days_that_are_made_of_a_restated_day_are_filled_again_before_and_b
 
     assert_eq!(sums("db.week"), ["1", "103", "106", "109", "12"]);
     assert_eq!(sums("db.next"), ["103", "105", "7", "9", "5"]);
+    assert_eq!(sums("db.total"), ["1", "103", "106", "110", "115"]);
     let second = serde_json::json!([["2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"]]);
     assert_eq!(
         ranges(&plan, "db.daily"),

@@ -201,6 +201,7 @@ fn the_first_of_two_plans_that_is_applied_second_is_told_so_before_it_builds_any
         .args(["-qefc", &plan, "/dev/null"])
         .current_dir(workspace.path())
         .env("USER", "ada")
+        .env("XDG_CACHE_HOME", workspace.path().join(".cache"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,15 +1,17 @@
 //! How far a batch looks: into its own interval only, or also at what its parents have before or behind it.
 //!
 //! A query is believed to stay within its interval where it compares a plain column with the plain start and end of it.
-//! Everything else (`@start_ds - 6`, `date_trunc('week', @start_date)`, a window over all there is) may look further.
+//! Everything else (`@start_ds - 6`, `date_trunc('week', @start_date)`, a window over all there is) may look further. What
+//! is joined or selected as it is without any filter by time (a dimension) is believed not to change with time.
+
+mod pieces;
+mod scopes;
 
 use crate::model::Model;
-use crate::model::RuntimeVariable;
 use crate::model::TimeMoment;
-use crate::model::macro_use::MacroUse;
-use crate::model::macro_use::macro_uses;
-use crate::sql::tokens::TokenKind;
-use crate::sql::tokens::tokenize;
+use crate::plan::reach::pieces::Piece;
+use crate::plan::reach::pieces::pieces;
+use crate::plan::reach::scopes::reads_beyond_filters;
 
 /// Which rows of its parents may come into a batch besides those of its own interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +25,11 @@ pub struct Reach {
 impl Reach {
     /// That of the query of `model`; both ways where there is no telling.
     pub fn of(model: &Model) -> Self {
-        let mut reach = Self {
+        let far = Self {
             back: true,
             ahead: true,
         };
+        let mut reach = far;
         let Some(query) = &model.query else {
             return reach;
         };
@@ -38,70 +41,20 @@ impl Reach {
                 Piece::Time(TimeMoment::Execution) | Piece::Text(_) | Piece::Name(_) => continue,
             }
             if !is_plain(&pieces, at) {
-                return Self {
-                    back: true,
-                    ahead: true,
-                };
+                return far;
             }
         }
-        reach
+        if reads_beyond_filters(&pieces) {
+            far
+        } else {
+            reach
+        }
     }
 
     /// Whether it is more than the batch's own interval.
     pub fn is_far(self) -> bool {
         self.back || self.ahead
     }
-}
-
-/// What a query is made of, without blanks and comments.
-enum Piece<'a> {
-    /// A date variable.
-    Time(TimeMoment),
-    /// A word or a quoted name.
-    Name(&'a str),
-    /// Anything else, as written.
-    Text(&'a str),
-}
-
-impl Piece<'_> {
-    fn is(&self, texts: &[&str]) -> bool {
-        match self {
-            Self::Time(_) => false,
-            Self::Name(text) | Self::Text(text) => {
-                texts.iter().any(|wanted| text.eq_ignore_ascii_case(wanted))
-            }
-        }
-    }
-}
-
-fn pieces<'a>(model: &Model, text: &'a str) -> Vec<Piece<'a>> {
-    let tokens = tokenize(text, model.dialect);
-    let mut uses = macro_uses(text, &tokens).into_iter().peekable();
-    let mut pieces = Vec::new();
-    let mut covered = 0;
-    for token in tokens.iter().filter(|token| !token.is_trivia()) {
-        if token.span.start < covered {
-            continue;
-        }
-        if let Some((span, used)) = uses.next_if(|(span, _)| span.start <= token.span.start) {
-            covered = span.end;
-            let time = match &used {
-                MacroUse::Variable { name, .. } => RuntimeVariable::from_name(name),
-                _ => used.names().find_map(RuntimeVariable::from_name),
-            };
-            pieces.push(match time {
-                Some(RuntimeVariable::Time(moment, _)) => Piece::Time(moment),
-                _ => Piece::Text(&text[span]),
-            });
-            continue;
-        }
-        let written = token.text(text);
-        pieces.push(match token.kind {
-            TokenKind::Word | TokenKind::QuotedIdentifier => Piece::Name(written),
-            _ => Piece::Text(written),
-        });
-    }
-    pieces
 }
 
 const COMPARISONS: [&str; 5] = ["=", "<", ">", "<=", ">="];
@@ -257,6 +210,54 @@ mod tests {
         ] {
             let found = reach(&format!("SELECT ds FROM raw.t WHERE {filter}"));
             assert_eq!(found, (true, true), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_rows_before_they_are_filtered_may_be_made_of_any() {
+        let filter = "WHERE ds BETWEEN @start_ds AND @end_ds";
+        let running = "SELECT ds, sum(x) OVER (ORDER BY ds) AS s FROM raw.t";
+        let first = "SELECT id, min(ds) AS ds FROM raw.t GROUP BY id";
+        for query in [
+            format!("WITH r AS ({running}) SELECT ds, s FROM r {filter}"),
+            format!("SELECT ds, s FROM ({running}) AS r {filter}"),
+            format!("SELECT ds, id FROM ({first}) AS f {filter}"),
+            format!("SELECT ds FROM (SELECT ds + 1 AS ds FROM raw.t) AS f {filter}"),
+            format!("SELECT ds, x FROM raw.t {filter} UNION ALL {running}"),
+            format!("WITH src AS (SELECT ds, x FROM raw.t {filter}) {running}"),
+            "SELECT ds, x FROM raw.t QUALIFY lag(x) OVER (ORDER BY ds) = 1 AND ds BETWEEN @start_ds AND @end_ds"
+                .to_owned(),
+            format!(
+                "SELECT ds, x - (SELECT avg(x) FROM raw.t) AS x FROM raw.t AS u {filter}"
+            ),
+        ] {
+            assert_eq!(reach(&query), (true, true), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_filtered_rows_stays_in_its_interval() {
+        let filter = "WHERE ds BETWEEN @start_ds AND @end_ds";
+        let running = "ds, sum(x) OVER (ORDER BY ds) AS s";
+        for query in [
+            format!("SELECT {running} FROM raw.t {filter}"),
+            format!("WITH src AS (SELECT * FROM raw.t {filter}) SELECT {running} FROM src"),
+            format!(
+                "WITH src AS (SELECT ds, x FROM raw.t {filter}), w AS (SELECT {running} FROM src), v AS (SELECT {running} FROM w) SELECT ds FROM v"
+            ),
+            format!("WITH src AS (SELECT * FROM raw.t) SELECT {running} FROM src {filter}"),
+            format!(
+                "WITH src AS (SELECT t.ds, x AS x FROM raw.t AS t) SELECT {running} FROM src {filter}"
+            ),
+            format!("SELECT {running} FROM (SELECT * FROM raw.t {filter}) AS src"),
+            format!(
+                "SELECT ds, x FROM raw.t AS t {filter} AND EXISTS (SELECT 1 FROM raw.d WHERE d.id = t.id)"
+            ),
+            format!(
+                "SELECT ds, x FROM raw.t {filter} QUALIFY row_number() OVER (PARTITION BY id) = 1"
+            ),
+        ] {
+            assert_eq!(reach(&query), (false, false), "{query}");
         }
     }
 
