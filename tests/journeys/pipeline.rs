@@ -478,13 +478,13 @@ fn three_times_verbose_shows_each_statement_that_the_warehouse_gets() {
     };
     let all = said("-vvv");
     for statement in [
-        r#"INSERT INTO "siding__shop"."shop__orders__"#,
-        r#"VIEW "shop"."orders" AS"#,
+        r#"INSERT INTO \"siding__shop\".\"shop__orders__"#,
+        r#"VIEW \"shop\".\"orders\" AS"#,
     ] {
         let lines = all.lines();
         let times =
             lines.filter(|line| line.contains("siding::engine") && line.contains(statement));
         assert!(times.count() > 0, "{statement} is not in {all}");
     }
-    assert!(!said("-vv").contains(r#"VIEW "shop"."orders" AS"#));
+    assert!(!said("-vv").contains(r#"VIEW \"shop\".\"orders\" AS"#));
 }
