@@ -1,4 +1,4 @@
-//! Load and plan a project without changes, cold: a process of its own each time.
+//! Load and plan a project, cold and warm: a process of its own each time.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,27 +24,60 @@ pub(crate) fn measure(folder: &Path, models: usize) {
         .expect("the binary starts");
     assert!(built.success(), "the project can be built");
     let cold = [&arguments[..], &["--no-cache"]].concat();
-    for (how, arguments, goals) in [
-        (
-            "cold",
-            &cold[..],
-            "0.2 ms a model; 60 MiB at 1,000, 100 at 5,000",
-        ),
-        ("warm", &arguments[..], "0.15 s at 5,000"),
-    ] {
-        let mut seconds = Vec::new();
-        let mut memory = Vec::new();
-        for _ in 0..7 {
-            let (cpu, peak) = cpu_and_memory(folder, arguments);
-            seconds.push(cpu);
-            memory.push(peak);
-        }
-        println!(
-            "load + plan, {models} models, no changes, {how}: {:.3} s of CPU, {:.0} MiB at the peak (goals {goals})",
-            median(seconds),
-            median(memory)
+    let goals = "0.2 ms a model; 60 MiB at 1,000, 100 at 5,000";
+    report(folder, models, "no changes, cold", &cold, &|_| {}, goals);
+    let warm = "0.15 s at 5,000";
+    report(
+        folder,
+        models,
+        "no changes, warm",
+        &arguments,
+        &|_| {},
+        warm,
+    );
+    // Another edit each time, of which nothing is remembered.
+    let edit = |run: usize| {
+        let file = folder.join("models/m0.sql");
+        let text = std::fs::read_to_string(&file).expect("the model can be read");
+        let edited = text.replace(
+            &format!("i * {} AS amount", if run == 0 { 0 } else { run + 1 }),
+            &format!("i * {} AS amount", run + 2),
         );
+        assert_ne!(edited, text, "the model is edited");
+        std::fs::write(&file, edited).expect("the model can be written");
+    };
+    report(
+        folder,
+        models,
+        "one model edited, warm",
+        &arguments,
+        &edit,
+        "none",
+    );
+}
+
+/// Measures seven processes, each after what `before` does.
+fn report(
+    folder: &Path,
+    models: usize,
+    how: &str,
+    arguments: &[&str],
+    before: &dyn Fn(usize),
+    goals: &str,
+) {
+    let mut seconds = Vec::new();
+    let mut memory = Vec::new();
+    for run in 0..7 {
+        before(run);
+        let (cpu, peak) = cpu_and_memory(folder, arguments);
+        seconds.push(cpu);
+        memory.push(peak);
     }
+    println!(
+        "load + plan, {models} models, {how}: {:.3} s of CPU, {:.0} MiB at the peak (goals: {goals})",
+        median(seconds),
+        median(memory)
+    );
 }
 
 /// CPU seconds of one process, and the most memory that it had, in MiB.

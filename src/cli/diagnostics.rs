@@ -15,8 +15,13 @@ use crate::project::FileTree;
 
 /// Shows what loading the project warned of. Programs find it in their JSON.
 pub(super) fn show_warnings(session: &Session, printer: &Printer) {
-    if printer.format != Format::Json && !session.warnings().is_empty() {
-        printer.note(&in_files(session.warnings(), session.files(), printer));
+    show_of(session.warnings(), session.files(), printer);
+}
+
+/// Shows `warnings` about `files`.
+pub(super) fn show_of(warnings: &[Diagnostic], files: &FileTree, printer: &Printer) {
+    if printer.format != Format::Json && !warnings.is_empty() {
+        printer.note(&in_files(warnings, files, printer));
     }
 }
 

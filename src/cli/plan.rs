@@ -1,6 +1,8 @@
 //! `siding plan`
 
 use anyhow::Context;
+use chrono::DateTime;
+use chrono::Utc;
 
 use crate::cli::Ending;
 use crate::cli::Usage;
@@ -25,6 +27,7 @@ use crate::model::Moment;
 use crate::ops;
 use crate::ops::ApplyError;
 use crate::ops::OpenError;
+use crate::ops::Opened;
 use crate::ops::PlanRequest;
 use crate::ops::Planned;
 use crate::ops::Session;
@@ -95,34 +98,26 @@ pub(super) async fn run(
 ) -> anyhow::Result<Ending> {
     let now = execution_time(args.execution_time.as_deref())?;
     let session = match open(settings, args).await {
-        Ok(session) => session,
+        Ok(Opened::Read(session)) => session,
+        Ok(Opened::Unread(unread)) => {
+            let request = request(args, unread.session(), now)?;
+            let form = form(args, unread.session(), printer);
+            if let Some((answer, warnings)) = unread.answer(&request, &form).await? {
+                diagnostics::show_of(&warnings, unread.session().files(), printer);
+                printer.text(answer);
+                return Ok(Ending::Fine);
+            }
+            match unread.read() {
+                Ok(session) => session,
+                Err(error) => return refused(error, args, printer),
+            }
+        }
         Err(error) => return refused(error, args, printer),
     };
     diagnostics::show_warnings(&session, printer);
     let config = session.config();
-    let range = |option: &str, text: &Option<String>| -> anyhow::Result<Option<Moment>> {
-        text.as_deref()
-            .map(|text| moment(option, text, now))
-            .transpose()
-    };
-    let environment = target(args, &session);
-    let mut choices = session.choices(args.categories.iter().cloned().collect(), &user());
-    if args.more.no_auto_categorization {
-        (choices.sql, choices.seed, choices.external) = (Ask::Always, Ask::Always, Ask::Always);
-    }
-    let request = PlanRequest {
-        start: range("--start", &args.start)?,
-        end: range("--end", &args.end)?,
-        execution_time: now,
-        include_unmodified: args.include_unmodified || config.plan.include_unmodified,
-        against_prod: config.plan.always_recreate_environment && !environment.is_prod(),
-        naming: session.naming(&environment),
-        expires_at: session.expires_at(&environment, now),
-        choices,
-        extra: args.more.extra(&config.plan, now)?,
-        actor: user(),
-        environment,
-    };
+    let request = request(args, &session, now)?;
+    let stamp = session.state().stamp().await?;
     let mut planned = ops::plan(
         session.models(),
         session.candidates(),
@@ -139,9 +134,9 @@ pub(super) async fn run(
     if args.more.explain {
         planned.summary.stages = planned.plan.stages();
     }
-    let diff = !(args.no_diff || config.plan.no_diff);
-    show(&planned, diff, printer)?;
+    let mut text = shown(&planned.summary, shows_diff(args, &session), printer)?;
     if planned.errors().next().is_some() {
+        printer.text(&text);
         printer.note(&diagnostics::in_files(
             &planned.summary.diagnostics,
             session.files(),
@@ -151,10 +146,16 @@ pub(super) async fn run(
     }
     if planned.plan.is_empty() {
         if printer.format == Format::Text {
-            printer.text(&nothing_to_do(&planned));
+            text = format!("{}\n{}", text.trim_end(), nothing_to_do(&planned));
         }
+        printer.text(&text);
+        let form = form(args, &session, printer);
+        session
+            .remember(&request, &form, &planned, &stamp, &text)
+            .await?;
         return Ok(Ending::Fine);
     }
+    printer.text(&text);
     if args.more.explain {
         return Ok(Ending::Fine);
     }
@@ -234,10 +235,40 @@ pub(super) async fn run(
     Ok(Ending::Fine)
 }
 
-/// The project. One that has lost its last model is opened as well, where that leaves something to remove.
-async fn open(settings: &Settings, args: &Args) -> anyhow::Result<Session> {
-    let error = match Session::open(&settings.session()).await {
-        Ok(session) => return Ok(session),
+/// What is asked of the plan.
+fn request(args: &Args, session: &Session, now: DateTime<Utc>) -> anyhow::Result<PlanRequest> {
+    let config = session.config();
+    let range = |option: &str, text: &Option<String>| -> anyhow::Result<Option<Moment>> {
+        text.as_deref()
+            .map(|text| moment(option, text, now))
+            .transpose()
+    };
+    let environment = target(args, session);
+    let mut choices = session.choices(args.categories.iter().cloned().collect(), &user());
+    if args.more.no_auto_categorization {
+        (choices.sql, choices.seed, choices.external) = (Ask::Always, Ask::Always, Ask::Always);
+    }
+    Ok(PlanRequest {
+        start: range("--start", &args.start)?,
+        end: range("--end", &args.end)?,
+        execution_time: now,
+        include_unmodified: args.include_unmodified || config.plan.include_unmodified,
+        against_prod: config.plan.always_recreate_environment && !environment.is_prod(),
+        naming: session.naming(&environment),
+        expires_at: session.expires_at(&environment, now),
+        choices,
+        extra: args.more.extra(&config.plan, now)?,
+        actor: user(),
+        environment,
+    })
+}
+
+/// The project, with its models unless an earlier answer may do. One that has lost its last model is opened as well,
+/// where that leaves something to remove.
+async fn open(settings: &Settings, args: &Args) -> anyhow::Result<Opened> {
+    let opened = Opened::open(&settings.session()).await;
+    let error = match opened {
+        Ok(opened) => return Ok(opened),
         Err(error) => error,
     };
     let lacks_models = error.downcast_ref::<OpenError>().is_some_and(|open| {
@@ -254,7 +285,11 @@ async fn open(settings: &Settings, args: &Args) -> anyhow::Result<Session> {
         .await
         .context("reading the environment")?;
     let has_models = environment.is_some_and(|environment| !environment.snapshots.is_empty());
-    if has_models { Ok(session) } else { Err(error) }
+    if has_models {
+        Ok(Opened::Read(session))
+    } else {
+        Err(error)
+    }
 }
 
 /// The environment to change.
@@ -327,10 +362,7 @@ fn refused(error: anyhow::Error, args: &Args, printer: &Printer) -> anyhow::Resu
 }
 
 /// What the state's own times are taken from: the clock, unless the caller set it.
-fn now_or(
-    args: &Args,
-    execution_time: chrono::DateTime<chrono::Utc>,
-) -> chrono::DateTime<chrono::Utc> {
+fn now_or(args: &Args, execution_time: DateTime<Utc>) -> DateTime<Utc> {
     if args.execution_time.is_some() {
         execution_time
     } else {
@@ -338,31 +370,31 @@ fn now_or(
     }
 }
 
-fn show(planned: &Planned, diff: bool, printer: &Printer) -> anyhow::Result<()> {
-    match printer.format {
-        Format::Json => printer.json(&planned.summary),
+/// The plan as it is printed.
+fn shown(summary: &PlanSummary, diff: bool, printer: &Printer) -> anyhow::Result<String> {
+    let show = Show {
+        diff,
+        paint: printer.paint(),
+    };
+    Ok(match printer.format {
+        Format::Json => serde_json::to_string_pretty(summary)?,
         Format::Markdown => {
-            let text = plan_text::render(
-                &planned.summary,
-                Show {
-                    diff,
-                    paint: printer.paint(),
-                },
-            );
-            printer.text(&format!("```\n{}\n```", text.replace("```", "` ` `")));
-            Ok(())
+            let text = plan_text::render(summary, show);
+            format!("```\n{}\n```", text.replace("```", "` ` `"))
         }
-        Format::Text | Format::Mermaid => {
-            printer.text(&plan_text::render(
-                &planned.summary,
-                Show {
-                    diff,
-                    paint: printer.paint(),
-                },
-            ));
-            Ok(())
-        }
-    }
+        Format::Text | Format::Mermaid => plan_text::render(summary, show),
+    })
+}
+
+fn shows_diff(args: &Args, session: &Session) -> bool {
+    !(args.no_diff || session.config().plan.no_diff)
+}
+
+/// What decides how a plan is printed, besides what it says.
+fn form(args: &Args, session: &Session, printer: &Printer) -> String {
+    let diff = shows_diff(args, session);
+    let (format, paint) = (printer.format, printer.paint());
+    format!("{format:?} {paint:?} {diff} {}", args.more.explain)
 }
 
 fn nothing_to_do(planned: &Planned) -> String {

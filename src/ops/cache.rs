@@ -46,6 +46,21 @@ pub struct CachePlace {
     pub program: String,
 }
 
+impl CachePlace {
+    /// Where something is kept of the project in this folder with the configuration of that one.
+    pub(super) fn file(&self, project: &Path, config: &Path, what: &str) -> PathBuf {
+        let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let key = format!("{:?} {:?}", absolute(project), absolute(config));
+        self.folder
+            .join(format!("{}{what}.cache", text_digest(&key)))
+    }
+
+    /// The digest that everything in a file begins with.
+    pub(super) fn program(&self) -> [u8; 32] {
+        *blake3::hash(self.program.as_bytes()).as_bytes()
+    }
+}
+
 /// The cache of one project.
 pub(super) struct Cache {
     file: PathBuf,
@@ -77,10 +92,8 @@ struct Entry(String, Digest, usize, usize, usize);
 impl Cache {
     /// The cache of the project in this folder with the configuration of that one, if it is there and whole.
     pub(super) fn open(place: &CachePlace, project: &Path, config: &Path) -> Self {
-        let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let key = format!("{:?} {:?}", absolute(project), absolute(config));
-        let file = place.folder.join(format!("{}.cache", text_digest(&key)));
-        let program = *blake3::hash(place.program.as_bytes()).as_bytes();
+        let file = place.file(project, config, "");
+        let program = place.program();
         let content = fs::read(&file)
             .ok()
             .and_then(|bytes| Content::read(bytes, program));
@@ -186,12 +199,7 @@ impl Cache {
             content.extend(known);
             content.extend(identities);
         }
-        let mut bytes = Vec::with_capacity(MAGIC.len() + 64 + content.len());
-        bytes.extend(MAGIC);
-        bytes.extend(self.program);
-        bytes.extend(blake3::hash(&content).as_bytes());
-        bytes.extend(content);
-        Ok(bytes)
+        Ok(closed(&content, self.program))
     }
 
     /// What is written of a file already, if it still holds.
@@ -230,11 +238,7 @@ impl Memory for Cache {
 
 impl Content {
     fn read(bytes: Vec<u8>, program: [u8; 32]) -> Option<Self> {
-        let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(&program)?;
-        let (hash, content) = rest.split_at_checked(32)?;
-        if blake3::hash(content).as_bytes() != hash {
-            return None;
-        }
+        let content = opened(&bytes, program)?;
         let (length, rest) = content.split_at_checked(8)?;
         let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
         let index = postcard::from_bytes(rest.get(..length)?).ok()?;
@@ -263,8 +267,25 @@ impl Content {
     }
 }
 
+/// `content` with what tells whether it is whole, and of which program.
+pub(super) fn closed(content: &[u8], program: [u8; 32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAGIC.len() + 64 + content.len());
+    bytes.extend(MAGIC);
+    bytes.extend(program);
+    bytes.extend(blake3::hash(content).as_bytes());
+    bytes.extend(content);
+    bytes
+}
+
+/// What [`closed`] was given, if it is whole and of this program.
+pub(super) fn opened(bytes: &[u8], program: [u8; 32]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(&program)?;
+    let (hash, content) = rest.split_at_checked(32)?;
+    (blake3::hash(content).as_bytes() == hash).then_some(content)
+}
+
 /// Puts `bytes` in the place of `file` at once, readable for nobody else, and removes what is too old beside it.
-fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
@@ -288,7 +309,6 @@ fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::time::SystemTime;
 
     use super::*;
     use crate::project::LoadOptions;
@@ -347,7 +367,8 @@ mod tests {
         let made = |name: &str, days: u32| {
             let path = folder.path().join(name);
             let file = File::create(&path).unwrap();
-            file.set_modified(SystemTime::now() - day * days).unwrap();
+            let now = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(now - day * days).unwrap();
             path
         };
         let (old, new) = (made("old.cache", 31), made("new.cache", 29));

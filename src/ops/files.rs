@@ -1,7 +1,9 @@
 //! Read a project's files from a folder.
 
 use std::fs;
+use std::fs::File;
 use std::io;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
@@ -94,7 +96,13 @@ fn walk(
             tree.insert_unreadable(path, "it is no ordinary file");
             continue;
         }
-        let size = entry.metadata()?.len();
+        let (mut file, size) = match open(&entry.path()) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tree.insert_unreadable(path, error.to_string());
+                continue;
+            }
+        };
         budget.bytes += size;
         anyhow::ensure!(
             budget.bytes <= MOST_BYTES,
@@ -105,11 +113,34 @@ fn walk(
             tree.insert_unreadable(path, "it is larger than 64 MB");
             continue;
         }
-        match fs::read(entry.path()).map(String::from_utf8) {
+        match content(&mut file, size).map(String::from_utf8) {
             Ok(Ok(text)) => tree.insert(path, text),
             Ok(Err(_)) => tree.insert_unreadable(path, "it is not UTF-8 text"),
             Err(error) => tree.insert_unreadable(path, error.to_string()),
         }
     }
     Ok(())
+}
+
+/// The file, and its size in bytes.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+/// The first `size` bytes, or as many as there are: asking for what is behind them would be another call for each file.
+fn content(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+    let mut end = 0;
+    while end < bytes.len() {
+        match file.read(&mut bytes[end..]) {
+            Ok(0) => break,
+            Ok(read) => end += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(end);
+    Ok(bytes)
 }

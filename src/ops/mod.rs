@@ -1,6 +1,7 @@
 //! One file per thing that a user can do. Each is a function over a project, a state store and an engine.
 
 mod ahead;
+mod answers;
 mod apply;
 mod auto_restate;
 mod brought;
@@ -35,6 +36,8 @@ mod session;
 mod switches;
 mod table_diff;
 
+pub use answers::Opened;
+pub use answers::Unread;
 pub use apply::Applied;
 pub use apply::ApplyError;
 pub use apply::apply;

@@ -32,6 +32,7 @@ use crate::plan::build;
 use crate::plan::draft_forward;
 use crate::plan::possible_versions;
 use crate::plan::restate;
+use crate::plan::same_until;
 use crate::plan::unchanged;
 use crate::snapshot::Candidate;
 use crate::snapshot::Snapshot;
@@ -101,6 +102,8 @@ pub struct Planned {
     pub summary: PlanSummary,
     /// What the state said.
     pub current: Current,
+    /// Until when a plan that changes nothing is the answer, if nothing is written; `None` when there is no telling.
+    pub same_until: Option<DateTime<Utc>>,
 }
 
 /// Compares `models` with the environment; `candidates` are what they mean. `diagnostics` are what loading them
@@ -201,7 +204,11 @@ pub async fn plan(
     name_views(&mut plan, &current, &request.naming);
     diagnostics.extend(told(&plan, &options));
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
+    let is_empty = plan.is_empty();
     Ok(Planned {
+        same_until: is_empty
+            .then(|| same_until(&plan, &current, &options))
+            .flatten(),
         plan,
         summary,
         current,
@@ -394,6 +401,7 @@ async fn plan_restatement(
         plan,
         summary,
         current,
+        same_until: None,
     })
 }
 

@@ -128,20 +128,34 @@ impl Session {
         let (config, diagnostics) = load_config(&files, &load_options(options));
         match config {
             Some(config) if !diagnostics.iter().any(Diagnostic::is_error) => {
-                let checked = CheckedProject {
-                    files,
-                    config,
-                    models: BTreeMap::new(),
-                    candidates: BTreeMap::new(),
-                    warnings: diagnostics,
-                };
+                let checked = CheckedProject::unread(files, config, diagnostics);
                 Self::with(options, checked).await
             }
             _ => Err(OpenError { diagnostics, files }.into()),
         }
     }
 
-    async fn with(options: &SessionOptions, checked: CheckedProject) -> anyhow::Result<Self> {
+    /// What the session was opened with.
+    pub(super) fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+
+    /// The same over the same state, with a project that was read now.
+    pub(super) fn with_project(self, checked: CheckedProject) -> Self {
+        Self {
+            files: checked.files,
+            config: checked.config,
+            models: checked.models,
+            candidates: checked.candidates,
+            warnings: checked.warnings,
+            ..self
+        }
+    }
+
+    pub(super) async fn with(
+        options: &SessionOptions,
+        checked: CheckedProject,
+    ) -> anyhow::Result<Self> {
         let state = connections::state(&checked.config, &options.data).await?;
         Ok(Self {
             options: options.clone(),
@@ -298,12 +312,32 @@ pub struct CheckedProject {
     pub warnings: Vec<Diagnostic>,
 }
 
+impl CheckedProject {
+    /// A project of which only the configuration was read, with what was said of that.
+    pub(super) fn unread(files: FileTree, config: Config, warnings: Vec<Diagnostic>) -> Self {
+        Self {
+            files,
+            config,
+            models: BTreeMap::new(),
+            candidates: BTreeMap::new(),
+            warnings,
+        }
+    }
+}
+
 /// Reads the project's files and the meaning of its queries.
 ///
 /// # Errors
 /// [`OpenError`] when the project has mistakes; other errors when the files cannot be read.
 pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> {
-    let files = project_files(options)?;
+    check_project(options, project_files(options)?)
+}
+
+/// As [`read_project`], of files that are read.
+pub(super) fn check_project(
+    options: &SessionOptions,
+    files: FileTree,
+) -> anyhow::Result<CheckedProject> {
     let cache = options
         .cache
         .as_ref()
@@ -337,7 +371,7 @@ pub fn read_project(options: &SessionOptions) -> anyhow::Result<CheckedProject> 
     })
 }
 
-fn load_options(options: &SessionOptions) -> LoadOptions {
+pub(super) fn load_options(options: &SessionOptions) -> LoadOptions {
     LoadOptions {
         gateway: options.gateway.clone(),
         environment: options.environment.clone(),
@@ -346,7 +380,7 @@ fn load_options(options: &SessionOptions) -> LoadOptions {
 }
 
 /// The project's files; if another folder's configuration counts, with that one in place of their own.
-fn project_files(options: &SessionOptions) -> anyhow::Result<FileTree> {
+pub(super) fn project_files(options: &SessionOptions) -> anyhow::Result<FileTree> {
     let mut files = read_files(&options.project)?;
     if options.config != options.project {
         let base = read_files(&options.config)?;

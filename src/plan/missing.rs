@@ -18,6 +18,7 @@ use crate::model::ModelName;
 use crate::model::Moment;
 use crate::plan::Current;
 use crate::plan::Draft;
+use crate::plan::Plan;
 use crate::plan::PlanOptions;
 use crate::plan::Work;
 use crate::plan::place::is_aside;
@@ -170,6 +171,14 @@ pub struct RunRange {
     pub ignore_cron: bool,
 }
 
+/// Until when the same question gives the same answer as this `plan`, which changes nothing, if nothing is written;
+/// `None` when there is no telling.
+pub fn same_until(plan: &Plan, current: &Current, options: &PlanOptions) -> Option<DateTime<Utc>> {
+    let missing = Times::new(&plan.draft, current, options).same_until(&plan.draft)?;
+    let expires = current.target.as_ref().and_then(|target| target.expires_at);
+    Some(expires.map_or(missing, |expires| expires.min(missing)))
+}
+
 /// The times that matter to a plan.
 ///
 /// A plan builds what is new; it does not catch up: no model goes beyond what production has filled of it,
@@ -235,6 +244,30 @@ impl<'a> Times<'a> {
             ends,
             options,
         }
+    }
+
+    /// Until when a plan of the same things finds the same missing; `None` when there is no telling.
+    ///
+    /// What is due depends on the last firing of each cron and the last end of an interval only, where production says how
+    /// far plans go and no date moves along with the clock.
+    pub(super) fn same_until(&self, draft: &Draft) -> Option<DateTime<Utc>> {
+        let now = self.options.execution_time;
+        let asks = self.options.start.is_some() || self.options.end.is_some();
+        let wishes = &self.options.wishes;
+        let goes_with_clock = asks || wishes.run || wishes.ignore_cron;
+        let last = self.ends.values().max()?;
+        let moves = |text: &Option<String>| {
+            let date = text.as_deref().map(DateExpr::parse);
+            date.is_some_and(|date| date.is_ok_and(|date| date.is_relative()))
+        };
+        let mut models = draft.snapshots.values().map(|snapshot| &snapshot.model);
+        if goes_with_clock || *last > now || models.any(|m| moves(&m.start) || moves(&m.end)) {
+            return None;
+        }
+        let calendars = self.calendars.0.values();
+        calendars
+            .map(|calendar| calendar.cron.next(now).min(calendar.unit.next(now)))
+            .min()
     }
 
     /// What is missing of `snapshot`, given what is filled.

@@ -43,6 +43,7 @@ pub use forward::ForwardWishes;
 pub use job::*;
 pub use missing::RunRange;
 pub use missing::due;
+pub use missing::same_until;
 pub use options::PlanError;
 pub use options::PlanOptions;
 pub use options::Wishes;

@@ -55,6 +55,24 @@ pub struct Said {
     span: Range<usize>,
 }
 
+impl Said {
+    /// `diagnostic`, to be remembered.
+    pub fn of(diagnostic: &Diagnostic) -> Self {
+        Self {
+            diagnostic: diagnostic.clone(),
+            span: diagnostic.span.clone(),
+        }
+    }
+
+    /// What was said.
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic {
+            span: self.span.clone(),
+            ..self.diagnostic.clone()
+        }
+    }
+}
+
 /// As text inside of a form that has no names of fields: what is written as JSON may leave fields out.
 mod as_json {
     use serde::Deserialize;
@@ -112,23 +130,13 @@ impl KnownFile {
             .filter(|diagnostic| diagnostic.file == path);
         Self {
             models,
-            diagnostics: own
-                .map(|diagnostic| Said {
-                    diagnostic: diagnostic.clone(),
-                    span: diagnostic.span.clone(),
-                })
-                .collect(),
+            diagnostics: own.map(Said::of).collect(),
         }
     }
 
     /// What was said about it.
     pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
-        let said = self.diagnostics.iter();
-        said.map(|said| Diagnostic {
-            span: said.span.clone(),
-            ..said.diagnostic.clone()
-        })
-        .collect()
+        self.diagnostics.iter().map(Said::diagnostic).collect()
     }
 
     /// Its models as drafts; `None` when the rows of a seed are others.

@@ -59,6 +59,7 @@ pub use known::KnownFile;
 pub use known::KnownModel;
 pub use known::KnownReading;
 pub use known::Memory;
+pub use known::Said;
 pub use known::schema_digests;
 pub use known::text_digest;
 pub use place::place_of_name;

@@ -9,6 +9,7 @@ use crate::state::StateError;
 use crate::state::database::Connection;
 use crate::state::database::Pool;
 use crate::state::database::query;
+use crate::state::stamp;
 
 /// The tables' history, as SQLite reads it.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/state/migrations");
@@ -66,6 +67,7 @@ pub(super) async fn run(pool: &Pool, place: &str) -> Result<(), StateError> {
         message: error.to_string(),
         help: None,
     })?;
+    stamp::renew(&mut transaction).await?;
     transaction.commit().await
 }
 

@@ -29,6 +29,7 @@ mod process;
 mod promotions;
 mod restatements;
 mod snapshots;
+mod stamp;
 
 #[cfg(test)]
 mod samples;
@@ -180,7 +181,9 @@ impl StateStore {
 
     /// A transaction that has the right to write from its start, so it never fails half way for it.
     async fn write(&self) -> Result<Transaction, StateError> {
-        self.pool.write().await
+        let mut transaction = self.pool.write().await?;
+        stamp::renew(&mut transaction).await?;
+        Ok(transaction)
     }
 }
 

@@ -4,6 +4,7 @@
     reason = "a story that cannot go on should end where it stands"
 )]
 
+mod answers;
 mod auto_restatement;
 mod bad_input;
 mod bad_input_names;
