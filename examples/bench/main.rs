@@ -5,6 +5,10 @@
     reason = "a benchmark prints, and stops when something is wrong"
 )]
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod analysis;
 mod generator;
 mod overhead;
@@ -16,6 +20,9 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     if std::env::args().any(|argument| argument == "overhead") {
         return overhead::measure(&folder.path().join("overhead"));
+    }
+    if std::env::args().any(|argument| argument == "analysis") {
+        return analysis::measure(&folder.path().join("analysis"));
     }
     println!("Benchmarks of a release build; medians of several runs.\n");
     let models = 1_000;

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::OnChange;
@@ -22,6 +23,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Surface;
 use crate::snapshot::alterations;
+use crate::snapshot::interval_unit;
 use crate::sql::Node;
 use crate::sql::Schema;
 
@@ -236,13 +238,18 @@ pub(crate) fn judged(
     }
 }
 
+/// Whether intervals are as long as they were. To read a cron takes longer than all else that is compared.
+fn has_same_unit(old: &Model, candidate: &Candidate) -> bool {
+    let new = &candidate.model;
+    let is_same = old.cron == new.cron && old.interval_unit == new.interval_unit;
+    is_same || interval_unit(old) == candidate.interval_unit
+}
+
 /// Whether rows of `base` may stay in a table of `candidate`: both are filled one interval after the other, and a row
 /// belongs to the same interval in both.
 fn keeps_rows(base: &Snapshot, candidate: &Candidate) -> bool {
     let (old, new) = (&base.model, &candidate.model);
-    if old.kind.name() != new.kind.name()
-        || crate::snapshot::interval_unit(old) != candidate.interval_unit
-    {
+    if old.kind.name() != new.kind.name() || !has_same_unit(old, candidate) {
         return false;
     }
     // A batch that is written but not recorded would come along with the copy, and be written again.
