@@ -1,5 +1,7 @@
 //! `siding plan`
 
+use std::mem::ManuallyDrop;
+
 use anyhow::Context;
 use chrono::DateTime;
 use chrono::Utc;
@@ -114,27 +116,41 @@ pub(super) async fn run(
         }
         Err(error) => return refused(error, args, printer),
     };
-    diagnostics::show_warnings(&session, printer);
+    // The process ends with the command: to give back what a large project takes, piece by piece, would be a tenth of it.
+    let session = ManuallyDrop::new(session);
+    let ending = plan(&session, args, now, printer).await;
+    session.state().close().await;
+    ending
+}
+
+/// Plans, shows the plan, and applies it if that is wanted.
+async fn plan(
+    session: &Session,
+    args: &Args,
+    now: DateTime<Utc>,
+    printer: &Printer,
+) -> anyhow::Result<Ending> {
+    diagnostics::show_warnings(session, printer);
     let config = session.config();
-    let request = request(args, &session, now)?;
+    let request = request(args, session, now)?;
     let stamp = session.state().stamp().await?;
-    let mut planned = ops::plan(
+    let planned = ops::plan(
         session.models(),
         session.candidates(),
         session.state(),
         &request,
         session.warnings().to_vec(),
-    )
-    .await?;
+    );
+    let mut planned = ManuallyDrop::new(planned.await?);
     let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
     if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
         let will_open = auto_apply || (printer.is_interactive() && !args.no_prompts);
-        planned.summary.estimate = Some(estimate(&planned, &session, will_open).await?);
+        planned.summary.estimate = Some(estimate(&planned, session, will_open).await?);
     }
     if args.more.explain {
         planned.summary.stages = planned.plan.stages();
     }
-    let mut text = shown(&planned.summary, shows_diff(args, &session), printer)?;
+    let mut text = shown(&planned.summary, shows_diff(args, session), printer)?;
     if planned.errors().next().is_some() {
         printer.text(&text);
         printer.note(&diagnostics::in_files(
@@ -149,7 +165,7 @@ pub(super) async fn run(
             text = format!("{}\n{}", text.trim_end(), nothing_to_do(&planned));
         }
         printer.text(&text);
-        let form = form(args, &session, printer);
+        let form = form(args, session, printer);
         session
             .remember(&request, &form, &planned, &stamp, &text)
             .await?;
@@ -159,11 +175,24 @@ pub(super) async fn run(
     if args.more.explain {
         return Ok(Ending::Fine);
     }
-    let removed = all_removed(&planned);
+    if let Some(ending) = unwanted(&planned, auto_apply, args, printer)? {
+        return Ok(ending);
+    }
+    apply(session, &planned, &request, now_or(args, now), printer).await
+}
+
+/// How the command ends if the plan is not to be applied.
+fn unwanted(
+    planned: &Planned,
+    auto_apply: bool,
+    args: &Args,
+    printer: &Printer,
+) -> anyhow::Result<Option<Ending>> {
+    let environment = &planned.plan.promoted.name;
+    let removed = all_removed(planned);
     if auto_apply && removed.is_some() && !args.more.remove_all {
         anyhow::bail!(
-            "this plan removes every view that `{}` has; add --remove-all if that is meant",
-            request.environment
+            "this plan removes every view that `{environment}` has; add --remove-all if that is meant"
         );
     }
     if !auto_apply {
@@ -171,32 +200,41 @@ pub(super) async fn run(
             if printer.format == Format::Text {
                 printer.note("Not applied. Run again with --auto-apply to apply this plan.");
             }
-            return Ok(Ending::Fine);
+            return Ok(Some(Ending::Fine));
         }
         let question = match removed {
             Some(views) => {
-                format!("Remove every view of `{}` ({views})", request.environment)
+                format!("Remove every view of `{environment}` ({views})")
             }
             None if planned.plan.work.is_empty() => "Apply - Virtual Update".to_owned(),
             None => "Apply - Backfill Tables".to_owned(),
         };
         if !confirm(printer, &question) {
             printer.note("Not applied.");
-            return Ok(Ending::Failed);
+            return Ok(Some(Ending::Failed));
         }
     }
-    let engine = session
-        .engine_for(&request.environment, now_or(args, now))
-        .await?;
+    Ok(None)
+}
+
+/// Carries the plan out and says what was done.
+async fn apply(
+    session: &Session,
+    planned: &Planned,
+    request: &PlanRequest,
+    now: DateTime<Utc>,
+    printer: &Printer,
+) -> anyhow::Result<Ending> {
+    let engine = session.engine_for(&request.environment, now).await?;
     let interrupts = Interrupts::watch(printer);
     let command = format!("siding plan {}", request.environment);
     let control = interrupts.control(&command, session.config());
     let display = Display::new(printer);
     let applied = ops::apply(
-        &planned,
+        planned,
         engine.as_ref(),
         session.state(),
-        now_or(args, now),
+        now,
         &control,
         &|progress| display.show(&progress),
     )
