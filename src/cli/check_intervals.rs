@@ -9,6 +9,7 @@ use crate::cli::plan_text::range;
 use crate::cli::printer::Printer;
 use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
+use crate::cli::settings::compared;
 use crate::cli::settings::execution_time;
 use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
@@ -67,7 +68,7 @@ pub(super) async fn run(
             .unwrap_or_else(|| session.default_environment()),
         range: looked_at,
         selection: Selection {
-            selectors: args.select_models.clone(),
+            selectors: compared(&session, &args.select_models)?,
             with_upstream: false,
         },
         on_change: OnChange::End,

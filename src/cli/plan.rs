@@ -295,7 +295,7 @@ fn request(args: &Args, session: &Session, now: DateTime<Utc>) -> anyhow::Result
         naming: session.naming(&environment),
         expires_at: session.expires_at(&environment, now),
         choices,
-        extra: args.more.extra(&config.plan, now)?,
+        extra: args.more.extra(&config.plan, session.folder(), now)?,
         actor: user(),
         environment,
     })

@@ -1,11 +1,15 @@
 //! The options of `siding plan` that most plans do without.
 
+use std::path::Path;
+
 use chrono::DateTime;
 use chrono::Utc;
 
 use crate::cli::Usage;
+use crate::cli::settings::changed;
 use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
+use crate::model::Selector;
 use crate::ops::PlanExtra;
 use crate::plan::Wishes;
 use crate::project::PlanConfig;
@@ -76,13 +80,15 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// The options as a request; `config` is what the project says, `now` what dates are relative to.
+    /// The options as a request; `config` is what the project in the folder `project` says, `now` what dates are
+    /// relative to.
     ///
     /// # Errors
-    /// When a date cannot be read.
+    /// When a date cannot be read, or Git does not know a branch.
     pub(super) fn extra(
         &self,
         config: &PlanConfig,
+        project: &Path,
         now: DateTime<Utc>,
     ) -> anyhow::Result<PlanExtra> {
         if self.min_intervals > 100_000 {
@@ -108,6 +114,7 @@ impl Options {
                 .transpose()?,
             allow_destructive: self.allow_destructive_models.clone(),
             allow_additive: self.allow_additive_models.clone(),
+            changed: changed(project, &self.selectors())?,
             wishes: Wishes {
                 no_gaps: self.no_gaps,
                 skip_backfill: self.skip_backfill,
@@ -120,5 +127,16 @@ impl Options {
                 ..Wishes::default()
             },
         })
+    }
+
+    /// All selectors that can be read; planning says what is wrong with the others.
+    fn selectors(&self) -> Vec<Selector> {
+        let texts = self.restate_models.iter().chain(&self.select_models);
+        let texts = texts.chain(&self.backfill_models);
+        let texts = texts.chain(&self.allow_destructive_models);
+        let texts = texts.chain(&self.allow_additive_models);
+        texts
+            .filter_map(|text| Selector::parse(text).ok())
+            .collect()
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::progress::Display;
 use crate::cli::run_text;
 use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
+use crate::cli::settings::compared;
 use crate::cli::settings::execution_time;
 use crate::cli::settings::moment;
 use crate::environment::EnvironmentName;
@@ -78,7 +79,7 @@ pub(super) async fn run(
             .unwrap_or_else(|| session.default_environment()),
         range,
         selection: Selection {
-            selectors: args.select_models.clone(),
+            selectors: compared(&session, &args.select_models)?,
             with_upstream: !args.no_auto_upstream,
         },
         on_change: match args.exit_on_env_update {

@@ -1,6 +1,7 @@
 //! What every command takes, and what it takes from outside: clock, environment, folder.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::path::PathBuf;
 
 use chrono::DateTime;
@@ -8,10 +9,14 @@ use chrono::Utc;
 use clap::ValueEnum;
 
 use crate::cli::Usage;
+use crate::model::ChangedFiles;
 use crate::model::DateExpr;
 use crate::model::Moment;
+use crate::model::Selector;
 use crate::ops::CachePlace;
+use crate::ops::Session;
 use crate::ops::SessionOptions;
+use crate::ops::changed_files;
 
 /// Options that stand before or after any command.
 #[derive(Debug, clap::Args)]
@@ -95,6 +100,20 @@ fn cache_place() -> Option<CachePlace> {
         folder: caches.join("siding"),
         program: format!("{} {size} {built:?}", env!("CARGO_PKG_VERSION")),
     })
+}
+
+/// The files of the project in the folder `project` that differ from the branches which `selectors` name.
+pub(super) fn changed(project: &Path, selectors: &[Selector]) -> Result<ChangedFiles, Usage> {
+    changed_files(project, selectors).map_err(|error| Usage(format!("{error:#}")))
+}
+
+/// `selectors`, knowing which files differ from the branches that they name.
+pub(super) fn compared(session: &Session, selectors: &[Selector]) -> anyhow::Result<Vec<Selector>> {
+    let changed = changed(session.folder(), selectors)?;
+    let selectors = selectors.iter().cloned();
+    Ok(selectors
+        .map(|selector| selector.with_changed(&changed))
+        .collect())
 }
 
 /// The variables of this process; those that are not text are left out.

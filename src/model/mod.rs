@@ -58,6 +58,7 @@ pub use seed::CsvSettings;
 pub use seed::Seed;
 pub use seed::SeedError;
 pub use seed::SeedRows;
+pub use selector::ChangedFiles;
 pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::select_any;

@@ -5,6 +5,7 @@
 //! | `schema.model` | that model |
 //! | `*`, `stg_*`, `sales.*` | every model whose name fits |
 //! | `tag:nightly`, `tag:night*` | every model with the tag, in any case |
+//! | `git:main` | every model whose file differs from that branch, or is not committed |
 //! | `+x`, `x+`, `+x+` | with all that it reads, with all that reads it, with both |
 //! | `^x` | every model but these |
 //! | `a & b`, `a \| b`, `(…)` | both, either |
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::Model;
+use crate::model::ModelKind;
 use crate::model::ModelName;
 
 /// The deepest nesting that is read.
@@ -33,7 +35,7 @@ pub struct Selector {
 pub enum SelectorError {
     /// It does not follow the grammar.
     #[error(
-        "the selector `{text}` cannot be read: {reason}; write names, `*`, `tag:x`, `+x`, `x+`, `^x`, `a & b`, `a | b` or `(…)`"
+        "the selector `{text}` cannot be read: {reason}; write names, `*`, `tag:x`, `git:branch`, `+x`, `x+`, `^x`, `a & b`, `a | b` or `(…)`"
     )]
     Syntax {
         /// As written.
@@ -41,20 +43,17 @@ pub enum SelectorError {
         /// What is wrong, in words.
         reason: String,
     },
-    /// `git:branch`.
-    #[error(
-        "the selector `{text}` asks for what changed in Git, which is not supported yet; name the models, or select by `tag:`"
-    )]
-    Git {
-        /// As written.
-        text: String,
-    },
 }
+
+/// The files that differ from each branch that selectors name, relative to the project's folder.
+pub type ChangedFiles = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expr {
     Name(String),
     Tag(String),
+    /// What differs from a branch, as far as that is known yet.
+    Git(String, BTreeSet<String>),
     /// `resource_type:model` is everything, any other type nothing.
     All(bool),
     Around {
@@ -94,9 +93,46 @@ impl Selector {
         &self.text
     }
 
+    /// The branches that it compares with.
+    pub fn branches(&self) -> BTreeSet<String> {
+        let mut branches = BTreeSet::new();
+        self.root.clone().visit(&mut |expr| {
+            if let Expr::Git(branch, _) = expr {
+                branches.insert(branch.clone());
+            }
+        });
+        branches
+    }
+
+    /// The same, knowing which files differ from its branches. Without that, nothing does.
+    #[must_use]
+    pub fn with_changed(mut self, changed: &ChangedFiles) -> Self {
+        self.root.visit(&mut |expr| {
+            if let Expr::Git(branch, files) = expr {
+                *files = changed.get(branch).cloned().unwrap_or_default();
+            }
+        });
+        self
+    }
+
     /// The models among `models` that it means.
     pub fn select(&self, models: &BTreeMap<ModelName, Arc<Model>>) -> BTreeSet<ModelName> {
         Graph::new(models).select(&self.root)
+    }
+}
+
+impl Expr {
+    /// Shows `see` this and everything in it.
+    fn visit(&mut self, see: &mut dyn FnMut(&mut Self)) {
+        see(self);
+        match self {
+            Self::Name(_) | Self::Tag(_) | Self::Git(..) | Self::All(_) => {}
+            Self::Around { inner, .. } | Self::Not(inner) => inner.visit(see),
+            Self::And(one, other) | Self::Or(one, other) => {
+                one.visit(see);
+                other.visit(see);
+            }
+        }
     }
 }
 
@@ -134,6 +170,13 @@ impl<'a> Graph<'a> {
             Expr::Tag(pattern) => self.filter(|_, model| {
                 let mut tags = model.tags.iter();
                 tags.any(|tag| fits(pattern, &tag.to_lowercase()))
+            }),
+            Expr::Git(_, files) => self.filter(|_, model| {
+                let seed = match &model.kind {
+                    ModelKind::Seed(seed) => files.contains(&seed.path),
+                    _ => false,
+                };
+                seed || files.contains(&model.file)
             }),
             Expr::All(all) => self.filter(|_, _| *all),
             Expr::Around {
@@ -340,11 +383,16 @@ impl Parser<'_> {
             return Err(self.wrong(&format!("`{token}` stands where a name should")));
         }
         self.next += 1;
+        // Branches are told apart by case, other things are not.
+        if let Some((kind, branch)) = token.split_once(':')
+            && kind.eq_ignore_ascii_case("git")
+            && !branch.is_empty()
+        {
+            let branch = branch.replace('"', "");
+            return Ok(Expr::Git(branch, BTreeSet::new()));
+        }
         let token = token.to_lowercase();
         match token.split_once(':') {
-            Some(("git", _)) => Err(SelectorError::Git {
-                text: self.text.to_owned(),
-            }),
             Some((_, "")) => Err(self.wrong(&format!("nothing stands behind `{token}`"))),
             Some(("tag", tag)) => Ok(Expr::Tag(tag.to_owned())),
             Some(("resource_type", kind @ ("model" | "audit"))) => Ok(Expr::All(kind == "model")),
@@ -444,7 +492,24 @@ mod tests {
         assert!(Selector::parse(&deep).is_err());
         let deep = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
         assert!(Selector::parse(&deep).is_err());
-        let error = Selector::parse("git:main+").unwrap_err();
-        assert!(error.to_string().contains("not supported yet"));
+        assert!(Selector::parse("git:").is_err());
+    }
+
+    #[test]
+    fn what_differs_from_a_branch_is_known_by_its_file() {
+        let mut models = models();
+        let mut elsewhere = Model::clone(&models.values().next().unwrap().clone());
+        elsewhere.file = "models/Other.sql".to_owned();
+        models.insert(elsewhere.name.clone(), Arc::new(elsewhere));
+        let selector = Selector::parse(r#"git:Main+ & ^git:"a+b""#).unwrap();
+        let branches = BTreeSet::from(["Main".to_owned(), "a+b".to_owned()]);
+        assert_eq!(selector.branches(), branches);
+        assert!(selector.select(&models).is_empty());
+
+        let files = |file: &str| BTreeSet::from([file.to_owned()]);
+        let changed = [("Main", "m.sql"), ("a+b", "models/Other.sql")];
+        let changed = changed.map(|(branch, file)| (branch.to_owned(), files(file)));
+        let known = selector.with_changed(&ChangedFiles::from(changed));
+        assert_eq!(known.select(&models).len(), models.len() - 1);
     }
 }

@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::Naming;
 use crate::environment::PromotedSnapshot;
+use crate::model::ChangedFiles;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Moment;
@@ -89,6 +90,8 @@ pub struct PlanExtra {
     pub allow_destructive: Vec<String>,
     /// Models whose tables may gain columns.
     pub allow_additive: Vec<String>,
+    /// The files that differ from the branches that selectors name.
+    pub changed: ChangedFiles,
     /// The rest, without its sets of models.
     pub wishes: Wishes,
 }
@@ -160,7 +163,12 @@ pub async fn plan(
         })
     };
     let previous = snapshots_knowing(state, compared, &at_hand).await?;
-    let mixed = select::taken(models, &previous, &request.extra.select)?;
+    let mixed = select::taken(
+        models,
+        &previous,
+        &request.extra.select,
+        &request.extra.changed,
+    )?;
     let of_mixed = mixed
         .as_ref()
         .map(|mixed| crate::snapshot::candidates(mixed, &Readings::new()));
@@ -388,7 +396,7 @@ async fn plan_restatement(
         .iter()
         .map(|(name, snapshot)| (name.clone(), std::sync::Arc::clone(&snapshot.model)))
         .collect();
-    let asked = select::named("--restate-model", &extra.restate, &models)?;
+    let asked = select::named("--restate-model", &extra.restate, &extra.changed, &models)?;
     let order = topological(&models);
     let draft = unchanged(snapshots, order, target.name.clone());
     let options = options(request, extra.wishes.clone());

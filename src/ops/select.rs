@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::model::ChangedFiles;
 use crate::model::Model;
 use crate::model::ModelName;
 use crate::model::Selector;
@@ -17,12 +18,17 @@ use crate::snapshot::Snapshot;
 ///
 /// # Errors
 /// [`PlanError::Selection`] for one that cannot be read.
-fn selectors(option: &'static str, texts: &[String]) -> Result<Vec<Selector>, PlanError> {
+fn selectors(
+    option: &'static str,
+    texts: &[String],
+    changed: &ChangedFiles,
+) -> Result<Vec<Selector>, PlanError> {
     let parsed = texts.iter().map(|text| {
-        Selector::parse(text).map_err(|error| PlanError::Selection {
+        let selector = Selector::parse(text).map_err(|error| PlanError::Selection {
             option,
             reason: error.to_string(),
-        })
+        })?;
+        Ok(selector.with_changed(changed))
     });
     parsed.collect()
 }
@@ -34,9 +40,10 @@ fn selectors(option: &'static str, texts: &[String]) -> Result<Vec<Selector>, Pl
 pub(super) fn named(
     option: &'static str,
     texts: &[String],
+    changed: &ChangedFiles,
     models: &BTreeMap<ModelName, Arc<Model>>,
 ) -> Result<BTreeSet<ModelName>, PlanError> {
-    let selectors = selectors(option, texts)?;
+    let selectors = selectors(option, texts, changed)?;
     for selector in &selectors {
         if selector.select(models).is_empty() {
             return Err(PlanError::Selection {
@@ -57,12 +64,13 @@ pub(super) fn taken(
     local: &BTreeMap<ModelName, Arc<Model>>,
     environment: &BTreeMap<ModelName, Snapshot>,
     texts: &[String],
+    changed: &ChangedFiles,
 ) -> Result<Option<BTreeMap<ModelName, Arc<Model>>>, PlanError> {
     const OPTION: &str = "--select-model";
     if texts.is_empty() {
         return Ok(None);
     }
-    let selectors = selectors(OPTION, texts)?;
+    let selectors = selectors(OPTION, texts, changed)?;
     let there: BTreeMap<ModelName, Arc<Model>> = environment
         .iter()
         .map(|(name, snapshot)| (name.clone(), Arc::clone(&snapshot.model)))
@@ -106,11 +114,11 @@ pub(super) fn wishes(
     let extra = &request.extra;
     let some = |option, texts: &[String]| match texts {
         [] => Ok(None),
-        _ => named(option, texts, models).map(Some),
+        _ => named(option, texts, &extra.changed, models).map(Some),
     };
     let mut backfill = some("--backfill-model", &extra.backfill)?;
     if backfill.is_none() && !extra.select.is_empty() && !request.environment.is_prod() {
-        let selectors = selectors("--select-model", &extra.select)?;
+        let selectors = selectors("--select-model", &extra.select, &extra.changed)?;
         backfill = Some(select_any(&selectors, models));
     }
     Ok(Wishes {

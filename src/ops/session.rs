@@ -168,6 +168,11 @@ impl Session {
         })
     }
 
+    /// The folder with the models.
+    pub fn folder(&self) -> &Path {
+        &self.options.project
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config

@@ -36,6 +36,7 @@ mod fingerprint;
 mod forward_only;
 mod fresh_build;
 mod fuzz_corpus;
+mod git_selectors;
 mod github_client;
 mod github_conversation;
 mod github_stand_in;

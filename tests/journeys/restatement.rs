@@ -384,7 +384,7 @@ pub(crate) fn what_makes_no_sense_is_said_before_anything_is_done() {
             "`db.nothing` selects no model",
         ),
         (&["prod", "-r", "db.inc &"], "cannot be read"),
-        (&["prod", "-r", "git:main"], "not supported yet"),
+        (&["prod", "-r", "git:main"], "is in no Git repository"),
         (
             &["prod", "-r", "db.inc", "-m", "db.inc"],
             "--select-model has no place",
