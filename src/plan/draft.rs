@@ -92,130 +92,30 @@ pub fn draft_forward(
         previous,
         compared_with,
     } = compared;
-    let forward = Forward::new(wishes, &previous, stored);
-    let mut cone: BTreeSet<ModelName> = BTreeSet::new();
-    let mut diagnostics = broken_references(&previous, candidates);
-    let mut changes: BTreeMap<ModelName, Change> = BTreeMap::new();
-    let mut snapshots: BTreeMap<ModelName, Snapshot> = BTreeMap::new();
-    let mut new = BTreeSet::new();
-    let mut types = TypesBefore::default();
-    for name in &order {
-        // Models on a cycle have none; loading has reported them.
-        let Some(mut candidate) = candidates.get(name).cloned() else {
-            continue;
-        };
-        forward::settle(&mut candidate, &snapshots);
-        let in_cone = forward::follows(&candidate, &changes, &cone);
-        let pure = || candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface));
-        let kept = forward.kept(&candidate, in_cone, &pure);
-        if let Kept::As(snapshot) = &kept {
-            candidate.id = snapshot.id.clone();
-        }
-        if let Kept::On(base, forward_only) = &kept {
-            candidate.id.identifier = forward_only.identifier(&candidate.id.identifier);
-            debug_assert_eq!(base.id, forward_only.base, "the base is the base");
-        }
-        let known = forward.stored(&candidate.id);
-        let mut surface = match (known, &kept) {
-            (Some(known), _) => Arc::clone(&known.surface),
-            (None, Kept::On(base, forward_only)) => {
-                let since = format!("{now} {:?}", forward_only.effective_from);
-                let pure = candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface));
-                Arc::new(pure.on_top_of(&base.surface, &since))
-            }
-            (None, _) => {
-                Arc::new(candidate.surface(&|parent| Some(&snapshots.get(parent)?.surface)))
-            }
-        };
-        let sides = Sides {
-            old: &previous,
-            changes: &changes,
-        };
-        let mut change = diff::change(&candidate, &surface, &sides);
-        let before = previous.get(name);
-        let retyped = types.changes(&candidate, before);
-        if let ModelChange::Direct | ModelChange::Indirect = change.change {
-            change.reasons.extend(retyped);
-        }
-        if let Kept::On(base, forward_only) = &kept {
-            cone.insert(name.clone());
-            forward::say(&mut change, base, forward_only);
-            let same_base = before.is_some_and(|before| before.id == base.id);
-            let old = same_base.then(|| types.schema(name)).flatten();
-            diagnostics.extend(forward.altered(&candidate, base, old.as_deref()));
-        } else if in_cone && change.change == ModelChange::Indirect {
-            cone.insert(name.clone());
-        }
-        let chosen = choose(name, &candidate, known, &change, choices, &mut diagnostics);
-        let table = surface.table;
-        if let Some(choice) = &chosen {
-            surface = match (choice.category, before) {
-                (ChangeCategory::NonBreaking, Some(before)) => {
-                    Arc::new(Surface::clone(&surface).shown_as(&before.surface))
-                }
-                (ChangeCategory::Breaking, _) => Arc::new(Surface::clone(&surface).shown_as_new()),
-                _ => surface,
-            };
-            if let Some(before) = before {
-                change.surface = SurfaceChange::between(&before.surface, &surface);
-            }
-        }
-        let decided = chosen
-            .as_ref()
-            .or(known.and_then(|known| known.choice.as_ref()));
-        if let (Some(choice), ModelChange::Direct) = (decided, change.change) {
-            if change.category != Some(ChangeCategory::ForwardOnly) {
-                change.category = Some(choice.category);
-            }
-            let reason = format!("{} says that this is {}", choice.by, choice.category);
-            change.reasons.insert(0, reason);
-        }
-        let category = change.category.unwrap_or(ChangeCategory::Breaking);
-        let version = version(&candidate, table, before, known, &snapshots);
-        changes.insert(name.clone(), change);
-        if let Some(known) = known {
-            // Seeds keep their rows out of the state, and the file may have moved: take the model as it is now.
-            let snapshot = Snapshot {
-                model: candidate.model,
-                version,
-                ..known.clone()
-            };
-            snapshots.insert(name.clone(), snapshot);
-            continue;
-        }
-        new.insert(name.clone());
-        let snapshot = Snapshot {
-            columns: candidate.columns(),
-            id: candidate.id,
-            fingerprint: candidate.fingerprint,
-            version,
-            category,
-            model: candidate.model,
-            parents: candidate.parents,
-            surface,
-            choice: chosen,
-            forward_only: match kept {
-                Kept::On(_, forward_only) => Some(forward_only),
-                Kept::As(_) | Kept::No => None,
-            },
-            created_at: now,
-        };
-        snapshots.insert(name.clone(), snapshot);
+    let mut drafting = Drafting {
+        forward: Forward::new(wishes, &previous, stored),
+        previous: &previous,
+        choices,
+        now,
+        cone: BTreeSet::new(),
+        types: TypesBefore::default(),
+        changes: BTreeMap::new(),
+        snapshots: BTreeMap::new(),
+        new: BTreeSet::new(),
+        diagnostics: broken_references(&previous, candidates),
+    };
+    // Models on a cycle have no candidate; loading has reported them.
+    for candidate in order.iter().filter_map(|name| candidates.get(name)) {
+        drafting.add(candidate.clone());
     }
-    for (name, gone) in &previous {
-        if !changes.contains_key(name) {
-            changes.insert(name.clone(), diff::removed(gone));
-        }
-    }
-    diagnostics.extend(forward.useless(&snapshots));
-    for name in choices.chosen.keys() {
-        if !snapshots.contains_key(name) {
-            diagnostics.push(Diagnostic::error(
-                "unknown-model",
-                format!("a category was given for `{name}`, which is no model of the project"),
-            ));
-        }
-    }
+    drafting.finish();
+    let Drafting {
+        changes,
+        snapshots,
+        new,
+        diagnostics,
+        ..
+    } = drafting;
     (
         Draft {
             compared_with,
@@ -229,15 +129,200 @@ pub fn draft_forward(
     )
 }
 
+/// A draft of which some models are done, each after everything that it reads.
+struct Drafting<'a> {
+    forward: Forward<'a>,
+    previous: &'a BTreeMap<ModelName, Snapshot>,
+    choices: &'a Choices,
+    now: DateTime<Utc>,
+    /// Forward-only changes, and what differs because of them only.
+    cone: BTreeSet<ModelName>,
+    types: TypesBefore,
+    changes: BTreeMap<ModelName, Change>,
+    snapshots: BTreeMap<ModelName, Snapshot>,
+    new: BTreeSet<ModelName>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Drafting<'a> {
+    fn add(&mut self, mut candidate: Candidate) {
+        let name = candidate.id.name.clone();
+        forward::settle(&mut candidate, &self.snapshots);
+        let in_cone = forward::follows(&candidate, &self.changes, &self.cone);
+        let kept = self
+            .forward
+            .kept(&candidate, in_cone, &|| self.pure_surface(&candidate));
+        match &kept {
+            Kept::As(snapshot) => candidate.id = snapshot.id.clone(),
+            Kept::On(base, forward_only) => {
+                candidate.id.identifier = forward_only.identifier(&candidate.id.identifier);
+                debug_assert_eq!(base.id, forward_only.base, "the base is the base");
+            }
+            Kept::No => {}
+        }
+        let known = self.forward.stored(&candidate.id);
+        let built = self.surface(&candidate, known, &kept);
+        let mut change = self.change(&candidate, &built, &kept, in_cone);
+        let chosen = choose(
+            &candidate,
+            known,
+            &change,
+            self.choices,
+            &mut self.diagnostics,
+        );
+        let surface = self.decided(&built, chosen.as_ref(), known, &name, &mut change);
+        let category = change.category.unwrap_or(ChangeCategory::Breaking);
+        let before = self.previous.get(&name);
+        let version = version(&candidate, built.table, before, known, &self.snapshots);
+        self.changes.insert(name.clone(), change);
+        let snapshot = match known {
+            // Seeds keep their rows out of the state, and the file may have moved: take the model as it is now.
+            Some(known) => Snapshot {
+                model: candidate.model,
+                version,
+                ..known.clone()
+            },
+            None => {
+                self.new.insert(name.clone());
+                Snapshot {
+                    columns: candidate.columns(),
+                    id: candidate.id,
+                    fingerprint: candidate.fingerprint,
+                    version,
+                    category,
+                    model: candidate.model,
+                    parents: candidate.parents,
+                    surface,
+                    choice: chosen,
+                    forward_only: match kept {
+                        Kept::On(_, forward_only) => Some(forward_only),
+                        Kept::As(_) | Kept::No => None,
+                    },
+                    created_at: self.now,
+                }
+            }
+        };
+        self.snapshots.insert(name, snapshot);
+    }
+
+    /// What readers of `candidate` would see if it were built from its start.
+    fn pure_surface(&self, candidate: &Candidate) -> Surface {
+        candidate.surface(&|parent| Some(&self.snapshots.get(parent)?.surface))
+    }
+
+    /// What readers of its table see.
+    fn surface(
+        &self,
+        candidate: &Candidate,
+        known: Option<&Snapshot>,
+        kept: &Kept<'a>,
+    ) -> Arc<Surface> {
+        match (known, kept) {
+            (Some(known), _) => Arc::clone(&known.surface),
+            (None, Kept::On(base, forward_only)) => {
+                let since = format!("{} {:?}", self.now, forward_only.effective_from);
+                let pure = self.pure_surface(candidate);
+                Arc::new(pure.on_top_of(&base.surface, &since))
+            }
+            (None, Kept::As(_) | Kept::No) => Arc::new(self.pure_surface(candidate)),
+        }
+    }
+
+    /// How `candidate` differs, before people have a say.
+    fn change(
+        &mut self,
+        candidate: &Candidate,
+        surface: &Surface,
+        kept: &Kept<'a>,
+        in_cone: bool,
+    ) -> Change {
+        let name = &candidate.id.name;
+        let sides = Sides {
+            old: self.previous,
+            changes: &self.changes,
+        };
+        let mut change = diff::change(candidate, surface, &sides);
+        let before = self.previous.get(name);
+        let retyped = self.types.changes(candidate, before);
+        if let ModelChange::Direct | ModelChange::Indirect = change.change {
+            change.reasons.extend(retyped);
+        }
+        if let Kept::On(base, forward_only) = kept {
+            self.cone.insert(name.clone());
+            forward::say(&mut change, base, forward_only);
+            let same_base = before.is_some_and(|before| before.id == base.id);
+            let old = same_base.then(|| self.types.schema(name)).flatten();
+            let altered = self.forward.altered(candidate, base, old.as_deref());
+            self.diagnostics.extend(altered);
+        } else if in_cone && change.change == ModelChange::Indirect {
+            self.cone.insert(name.clone());
+        }
+        change
+    }
+
+    /// What readers are taken to see after what people decided, now or when the snapshot was made; the change says so.
+    fn decided(
+        &self,
+        built: &Arc<Surface>,
+        chosen: Option<&Choice>,
+        known: Option<&Snapshot>,
+        name: &ModelName,
+        change: &mut Change,
+    ) -> Arc<Surface> {
+        let before = self.previous.get(name);
+        let mut surface = Arc::clone(built);
+        if let Some(choice) = chosen {
+            surface = match (choice.category, before) {
+                (ChangeCategory::NonBreaking, Some(before)) => {
+                    Arc::new(Surface::clone(built).shown_as(&before.surface))
+                }
+                (ChangeCategory::Breaking, _) => Arc::new(Surface::clone(built).shown_as_new()),
+                _ => surface,
+            };
+            if let Some(before) = before {
+                change.surface = SurfaceChange::between(&before.surface, &surface);
+            }
+        }
+        let decided = chosen.or(known.and_then(|known| known.choice.as_ref()));
+        if let (Some(choice), ModelChange::Direct) = (decided, change.change) {
+            if change.category != Some(ChangeCategory::ForwardOnly) {
+                change.category = Some(choice.category);
+            }
+            let reason = format!("{} says that this is {}", choice.by, choice.category);
+            change.reasons.insert(0, reason);
+        }
+        surface
+    }
+
+    /// Adds what the project has no longer, and says what was asked for in vain.
+    fn finish(&mut self) {
+        for (name, gone) in self.previous {
+            if !self.changes.contains_key(name) {
+                self.changes.insert(name.clone(), diff::removed(gone));
+            }
+        }
+        self.diagnostics
+            .extend(self.forward.useless(&self.snapshots));
+        for name in self.choices.chosen.keys() {
+            if !self.snapshots.contains_key(name) {
+                self.diagnostics.push(Diagnostic::error(
+                    "unknown-model",
+                    format!("a category was given for `{name}`, which is no model of the project"),
+                ));
+            }
+        }
+    }
+}
+
 /// What a person decided about a model; says so when somebody has to.
 fn choose(
-    name: &ModelName,
     candidate: &Candidate,
     known: Option<&Snapshot>,
     change: &Change,
     choices: &Choices,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Choice> {
+    let name = &candidate.id.name;
     let in_file = |diagnostic: Diagnostic| diagnostic.in_file(&candidate.model.file);
     if let Some(category) = choices.chosen.get(name) {
         if change.change != ModelChange::Direct {
