@@ -40,6 +40,7 @@ mod schema;
 mod scope;
 mod select;
 mod star;
+mod step;
 #[cfg(test)]
 mod tests;
 

@@ -23,13 +23,11 @@ use crate::sql::meaning::lowering::Stop;
 use crate::sql::meaning::lowering::settled;
 use crate::sql::meaning::lowering::stop;
 use crate::sql::meaning::lowering::substituted;
-use crate::sql::meaning::part::Reads;
 use crate::sql::meaning::part::Rows;
 use crate::sql::meaning::relation::Columns;
 use crate::sql::meaning::relation::Field;
 use crate::sql::meaning::relation::Relation;
 use crate::sql::meaning::relation::Scalar;
-use crate::sql::meaning::relation::Shape;
 use crate::sql::meaning::rewrites;
 use crate::sql::meaning::scope::Alias;
 use crate::sql::meaning::scope::Binding;
@@ -37,6 +35,8 @@ use crate::sql::meaning::scope::Clause;
 use crate::sql::meaning::scope::Frame;
 use crate::sql::meaning::star;
 use crate::sql::meaning::star::Given;
+use crate::sql::meaning::step::Items;
+use crate::sql::meaning::step::Step;
 use crate::sql::names;
 use crate::sql::types;
 use crate::sql::walk;
@@ -65,15 +65,84 @@ impl<'q> Lowering<'_, 'q> {
         selected
     }
 
+    /// The clauses in the order in which they work on the rows. The filters of HAVING stay at the columns' grouped rows only
+    /// where these have keys; what GROUP BY ALL or an aggregate without keys groups by is known after the items.
     fn select_in_frame(
         &mut self,
         select: &'q Select,
         order: Option<&'q OrderBy>,
     ) -> Result<Selected, Stop> {
         refuse_unknown_parts(select)?;
-        let From { rows, keys, .. } = self.from(&select.from)?;
-        let mut rows = rows;
-        let mut keys = keys;
+        let mut step = self.sources(select)?;
+        if let Some(condition) = &select.selection {
+            let condition = self.expr(condition)?;
+            step.filter(condition);
+        }
+        let groups = self.groups(select)?;
+        let by_all = matches!(select.group_by, GroupByExpr::All(_));
+        let was_settled = !step.rows.reads.unstable;
+        let has_groups = groups.is_some() || by_all || select.having.is_some();
+        if let Some(groups) = groups {
+            step.group(groups);
+        }
+        let having = self.having(select)?;
+        let is_keyed = !by_all
+            && has_groups
+            && !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+        if is_keyed {
+            step.keep(&having);
+        }
+        self.set_clause(Clause::ColumnsFirst);
+        self.show_rows(select, &step, &having, by_all);
+
+        let mut items = self.items(select)?;
+        let mut qualified = Vec::new();
+        if let Some(condition) = &select.qualify {
+            self.set_clause(Clause::Either);
+            qualified.push(self.expr(condition)?);
+        }
+        let order = match order {
+            Some(order) => self.order(order, Some(select), &items.columns, &items.inside)?,
+            None => Vec::new(),
+        };
+        let aggregates = self.frames.last().is_some_and(|frame| frame.aggregates);
+        let grouped = has_groups || items.aggregates || aggregates;
+        if by_all {
+            let whole = match &items.columns {
+                Columns::Listed(_) => None,
+                other => Some(self.whole(other)),
+            };
+            let modifiers = self.modifiers(&select.group_by)?;
+            step.group_by_all(&items.keys, whole, &modifiers.finish());
+        } else if grouped && !is_keyed {
+            step.group_into_one();
+        }
+        if grouped && (step.certain.is_some() || !was_settled) {
+            step.rows.reads.unstable = true;
+        }
+        if grouped && self.dialect == Dialect::MySql {
+            // It lets columns stand that are no keys, and takes the value of any row.
+            step.rows.reads.unstable = true;
+        }
+        if !is_keyed {
+            step.keep(&having);
+        }
+        for condition in qualified {
+            step.unsettle();
+            step.filter(condition);
+        }
+        let frame = self.frames.last_mut().expect("a SELECT has a frame");
+        step.expand(std::mem::take(&mut frame.expanders));
+        step.leave(&items);
+        self.distinct(select, &mut step, &mut items, &order)?;
+        Ok(step.finish(items, order))
+    }
+
+    /// The rows that FROM and the views behind it give; the frame knows which items have aliases.
+    fn sources(&mut self, select: &'q Select) -> Result<Step, Stop> {
+        let From {
+            mut rows, mut keys, ..
+        } = self.from(&select.from)?;
         for view in &select.lateral_views {
             rows = self.lateral_view(view, &rows)?;
             keys = Vec::new();
@@ -88,298 +157,101 @@ impl<'q> Lowering<'_, 'q> {
                 frame.aliases.push((name, Alias::Waiting(place)));
             }
         }
+        Ok(Step {
+            rows,
+            keys,
+            certain: None,
+        })
+    }
 
-        let mut certain: Option<Rc<[Digest]>> = None;
-        if let Some(condition) = &select.selection {
-            let condition = self.expr(condition)?;
-            self.filter(&mut rows, condition, &mut certain);
-        }
-
-        let groups = self.groups(select)?;
-        let by_all = matches!(select.group_by, GroupByExpr::All(_));
-        let ungrouped = rows.clone();
-        let mut grouped = groups.is_some() || by_all || select.having.is_some();
-        if let Some(groups) = groups {
-            let mut reads = rows.reads.clone();
-            for key in &groups.keys {
-                reads = reads.and(&key.reads);
-            }
-            let mut digests: Vec<Digest> = groups.keys.iter().map(|key| key.digest).collect();
-            digests.sort_unstable();
-            digests.dedup();
-            let base = Node::new("group")
-                .digest(rows.digest())
-                .digest(groups.node.finish())
-                .digests(digests.iter().copied())
-                .finish();
-            rows = Rows::new(base, reads);
-            keys = if groups.plain {
-                vec![Rc::from(digests)]
-            } else {
-                Vec::new()
-            };
-        }
+    /// The conditions of HAVING.
+    fn having(&mut self, select: &'q Select) -> Result<Vec<Scalar>, Stop> {
         let mut having = Vec::new();
         if let Some(condition) = &select.having {
             self.set_clause(Clause::Either);
             let condition = rewrites::condition(self.expr(condition)?);
             having.extend(rewrites::conjuncts(condition));
         }
-        let is_keyed = !by_all
-            && grouped
-            && !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
-        if is_keyed {
-            for condition in &having {
-                let condition = rewrites::condition(condition.clone());
-                rows.filter(condition.digest, &condition.reads);
-            }
-        }
-        self.set_clause(Clause::ColumnsFirst);
-        {
-            let texts = by_all.then(|| {
-                select
-                    .projection
-                    .iter()
-                    .fold(Node::new("items"), |node, item| {
-                        node.text(&item.to_string())
-                    })
-                    .finish()
-            });
-            let seen = Node::new("rows")
-                .digest(rows.digest())
-                .digests(having.iter().map(|condition| condition.digest))
-                .digests(texts)
-                .finish();
-            let frame = self.frames.last_mut().expect("a SELECT has a frame");
-            frame.rows = Some(seen);
-            frame.numbered = Some(rows.digest());
-            frame.keys.clone_from(&keys);
-        }
+        Ok(having)
+    }
 
+    /// Lets windows and aggregates of the items see the rows that they are over.
+    fn show_rows(&mut self, select: &Select, step: &Step, having: &[Scalar], by_all: bool) {
+        let texts = by_all.then(|| {
+            let items = select.projection.iter();
+            items
+                .fold(Node::new("items"), |node, item| {
+                    node.text(&item.to_string())
+                })
+                .finish()
+        });
+        let seen = Node::new("rows")
+            .digest(step.rows.digest())
+            .digests(having.iter().map(|condition| condition.digest))
+            .digests(texts)
+            .finish();
+        let frame = self.frames.last_mut().expect("a SELECT has a frame");
+        frame.rows = Some(seen);
+        frame.numbered = Some(step.rows.digest());
+        frame.keys.clone_from(&step.keys);
+    }
+
+    /// What stands between SELECT and FROM.
+    fn items(&mut self, select: &'q Select) -> Result<Items, Stop> {
+        let (mut inside, mut keys, mut aggregates) = (Vec::new(), Vec::new(), false);
         let mut given = Vec::new();
-        // What each field is before it leaves the SELECT: ORDER BY and keys speak of that.
-        let mut inside: Vec<(Digest, Digest)> = Vec::new();
-        let mut all_keys = Vec::new();
         if select.projection.is_empty() || select.flavor == SelectFlavor::FromFirstNoSelect {
             given.push(self.lone_star()?);
         }
         for (place, item) in select.projection.iter().enumerate() {
             let before = std::mem::take(&mut self.frames.last_mut().expect("a frame").aggregates);
             let alone = select.projection.len() == 1;
-            given.push(self.item(place, item, alone, &mut inside, &mut all_keys)?);
+            given.push(self.item(place, item, alone, &mut inside, &mut keys)?);
             let frame = self.frames.last_mut().expect("a frame");
             if frame.aggregates {
-                all_keys.pop();
-                grouped = true;
+                keys.pop();
+                aggregates = true;
             }
             frame.aggregates |= before;
         }
-        let mut columns = star::columns(given);
+        Ok(Items {
+            columns: star::columns(given),
+            inside,
+            keys,
+            aggregates,
+        })
+    }
 
-        let mut qualified = Vec::new();
-        if let Some(condition) = &select.qualify {
-            self.set_clause(Clause::Either);
-            qualified.push(self.expr(condition)?);
-        }
-        let order_keys = match order {
-            Some(order) => self.order(order, Some(select), &columns, &inside)?,
-            None => Vec::new(),
-        };
-        grouped |= self.frames.last().is_some_and(|frame| frame.aggregates);
-
-        if by_all {
-            let mut digests: Vec<Digest> = all_keys.iter().map(|key: &Scalar| key.digest).collect();
-            digests.sort_unstable();
-            digests.dedup();
-            let whole = match &columns {
-                Columns::Listed(_) => None,
-                other => Some(self.whole(other)),
-            };
-            let reads = Reads::all(
-                std::iter::once(&rows.reads)
-                    .chain(all_keys.iter().map(|key| &key.reads))
-                    .chain(whole.iter().map(|whole| &whole.reads)),
-            );
-            let base = Node::new("group")
-                .digest(rows.digest())
-                .digest(self.modifiers(&select.group_by)?.finish())
-                .digests(digests.iter().copied())
-                .digests(whole.map(|whole| whole.digest));
-            rows = Rows::new(base.finish(), reads);
-            keys = vec![Rc::from(digests)];
-        } else if grouped && !is_keyed {
-            let base = Node::new("group")
-                .digest(rows.digest())
-                .digest(Node::new("plain").finish())
-                .digests([]);
-            rows = Rows::new(base.finish(), rows.reads.clone());
-            keys = vec![Rc::from([])];
-        }
-        if grouped && (certain.is_some() || !is_settled(&ungrouped)) {
-            rows.reads.unstable = true;
-        }
-        if grouped && self.dialect == Dialect::MySql {
-            // It lets columns stand that are no keys, and takes the value of any row.
-            rows.reads.unstable = true;
-        }
-        if !is_keyed {
-            for condition in having {
-                let condition = rewrites::condition(condition);
-                rows.filter(condition.digest, &condition.reads);
-            }
-        }
-        for condition in qualified {
-            if certain.is_some() {
-                rows.reads.unstable = true;
-            }
-            self.filter(&mut rows, condition, &mut certain);
-        }
-
-        let frame = self.frames.last_mut().expect("a SELECT has a frame");
-        let mut expanders = std::mem::take(&mut frame.expanders);
-        if !expanders.is_empty() {
-            expanders.sort_by_key(|call| call.digest);
-            expanders.dedup_by_key(|call| call.digest);
-            let reads = Reads::all(
-                std::iter::once(&rows.reads).chain(expanders.iter().map(|call| &call.reads)),
-            );
-            // That a call is not known makes its value uncertain, not the number of rows.
-            let unstable = rows.reads.unstable;
-            let base = Node::new("expand")
-                .digest(rows.digest())
-                .digests(expanders.iter().map(|call| call.digest));
-            rows = Rows::new(base.finish(), Reads { unstable, ..reads });
-            keys = Vec::new();
-            if certain.is_some() {
-                rows.reads.unstable = true;
-            }
-        }
-
-        let outside = |digest: &Digest| {
-            inside
-                .iter()
-                .find(|(before, _)| before == digest)
-                .map_or(*digest, |(_, after)| *after)
-        };
-        let mut keys: Vec<Rc<[Digest]>> = keys
-            .iter()
-            .map(|key| key.iter().map(&outside).collect())
-            .collect();
-        let order_digests: Vec<Digest> = order_keys
-            .iter()
-            .map(|(key, _)| outside(&key.digest))
-            .collect();
-        let mut relation = Relation {
-            rows,
-            columns: Columns::Listed(Rc::new(Vec::new())),
-            keys: Vec::new(),
-        };
+    fn distinct(
+        &mut self,
+        select: &'q Select,
+        step: &mut Step,
+        items: &mut Items,
+        order: &[(Scalar, Digest)],
+    ) -> Result<(), Stop> {
         match &select.distinct {
             None | Some(Distinct::All) => {}
             Some(Distinct::Distinct) => {
-                let parts: Vec<Scalar> = match &columns {
+                let parts: Vec<Scalar> = match &items.columns {
                     Columns::Listed(fields) => {
                         fields.iter().map(|field| field.value.clone()).collect()
                     }
                     other => vec![self.whole(other)],
                 };
-                let mut digests: Vec<Digest> = parts.iter().map(|part| part.digest).collect();
-                digests.sort_unstable();
-                digests.dedup();
-                let reads = Reads::all(
-                    std::iter::once(&relation.rows.reads)
-                        .chain(parts.iter().map(|part| &part.reads)),
-                );
-                let base = Node::new("distinct")
-                    .digest(relation.rows.digest())
-                    .digests(digests.iter().copied());
-                let mut rows = Rows::new(base.finish(), reads);
-                if certain.is_some() {
-                    rows.reads.unstable = true;
-                }
-                relation.rows = rows;
-                keys.push(Rc::from(digests));
+                step.distinct(&parts);
             }
             Some(Distinct::On(on)) => {
                 self.set_clause(Clause::Either);
-                let mut on = self.distinct_on(on, select)?;
-                on.sort_by_key(|key| key.digest);
-                on.dedup_by_key(|key| key.digest);
-                let reads = Reads::all(
-                    std::iter::once(&relation.rows.reads)
-                        .chain(on.iter().map(|key| &key.reads))
-                        .chain(order_keys.iter().map(|(key, _)| &key.reads)),
-                );
-                let mut base = Node::new("distinct on")
-                    .digest(relation.rows.digest())
-                    .digests(on.iter().map(|key| key.digest));
-                for (key, direction) in &order_keys {
-                    base = base.digest(key.digest).digest(*direction);
-                }
-                let mut chosen: Vec<Digest> = on.iter().map(|key| outside(&key.digest)).collect();
-                let on_only: Rc<[Digest]> = Rc::from(chosen.clone());
-                chosen.extend(&order_digests);
-                let total = keys
-                    .iter()
-                    .any(|key| key.iter().all(|column| chosen.contains(column)));
-                let mut rows = Rows::new(base.finish(), reads);
-                if certain.is_some() {
-                    rows.reads.unstable = true;
-                }
-                relation.rows = rows;
-                if !total {
-                    relation.columns = columns;
-                    relation.unsettle(&chosen);
-                    columns = std::mem::replace(
-                        &mut relation.columns,
-                        Columns::Listed(Rc::new(Vec::new())),
-                    );
-                }
-                keys.push(on_only);
+                let on = self.distinct_on(on, select)?;
+                step.distinct_on(on, order, items);
             }
         }
-        relation.columns = columns;
-        relation.keys = keys;
-        if let Some(certain) = certain {
-            let certain: Vec<Digest> = certain.iter().map(outside).collect();
-            relation.unsettle(&certain);
-        }
-        let order = order_keys
-            .into_iter()
-            .map(|(mut key, direction)| {
-                key.digest = outside(&key.digest);
-                (key, direction)
-            })
-            .collect();
-        Ok(Selected { relation, order })
+        Ok(())
     }
 
     pub(super) fn set_clause(&mut self, clause: Clause) {
         if let Some(frame) = self.frames.last_mut() {
             frame.clause = clause;
-        }
-    }
-
-    /// Keeps the rows for which `condition` is true.
-    ///
-    /// A condition on a row number over ties keeps rows that are certain only in the keys of the window: the
-    /// columns that are certain then are put into `certain`.
-    fn filter(&self, rows: &mut Rows, condition: Scalar, certain: &mut Option<Rc<[Digest]>>) {
-        let conditions = rewrites::conjuncts(rewrites::condition(condition));
-        let alone = conditions.len() == 1;
-        for condition in conditions {
-            let condition = rewrites::condition(condition);
-            match &condition.shape {
-                Shape::Cut(ties) if alone && ties.rows == rows.digest() => {
-                    *certain = Some(ties.keys.clone());
-                    let reads = Reads {
-                        unstable: false,
-                        ..condition.reads.clone()
-                    };
-                    rows.filter(condition.digest, &reads);
-                }
-                _ => rows.filter(condition.digest, &condition.reads),
-            }
         }
     }
 
@@ -574,10 +446,6 @@ impl<'q> Lowering<'_, 'q> {
             .digest(call.digest);
         Ok(Rows::new(base.finish(), rows.reads.and(&call.reads)))
     }
-}
-
-fn is_settled(rows: &Rows) -> bool {
-    !rows.reads.unstable
 }
 
 pub(super) fn is_columns(expr: &Expr) -> bool {
