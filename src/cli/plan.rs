@@ -295,7 +295,12 @@ fn request(args: &Args, session: &Session, now: DateTime<Utc>) -> anyhow::Result
         naming: session.naming(&environment),
         expires_at: session.expires_at(&environment, now),
         choices,
-        extra: args.more.extra(&config.plan, session.folder(), now)?,
+        extra: args.more.extra(
+            &config.plan,
+            config.tables_carry_on(),
+            session.folder(),
+            now,
+        )?,
         actor: user(),
         environment,
     })

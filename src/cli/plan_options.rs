@@ -81,13 +81,14 @@ pub(super) struct Options {
 
 impl Options {
     /// The options as a request; `config` is what the project in the folder `project` says, `now` what dates are
-    /// relative to.
+    /// relative to. `carries_on` says that tables carry on whatever changes.
     ///
     /// # Errors
     /// When a date cannot be read, or Git does not know a branch.
     pub(super) fn extra(
         &self,
         config: &PlanConfig,
+        carries_on: bool,
         project: &Path,
         now: DateTime<Utc>,
     ) -> anyhow::Result<PlanExtra> {
@@ -100,7 +101,8 @@ impl Options {
         }
         let effective_from = self.effective_from.as_deref();
         let restates = !self.restate_models.is_empty();
-        let forward_only = self.forward_only || (config.forward_only && !restates);
+        let by_config = (config.forward_only || carries_on) && !restates;
+        let forward_only = self.forward_only || by_config;
         let previews = self.enable_preview || config.enable_preview != Some(false);
         Ok(PlanExtra {
             create_from: self.create_from.clone(),
@@ -108,6 +110,7 @@ impl Options {
             select: self.select_models.clone(),
             backfill: self.backfill_models.clone(),
             forward_only,
+            by_mode: carries_on && !self.forward_only,
             finalized_only: config.use_finalized_state,
             effective_from: effective_from
                 .map(|text| moment("--effective-from", text, now))

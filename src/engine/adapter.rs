@@ -39,6 +39,25 @@ pub struct EngineObject {
     pub kind: ObjectKind,
 }
 
+/// What others have on a table that stays with it when another table gets its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readers {
+    /// Statements that give whatever has the name the rights on it that others have.
+    pub rights: Vec<String>,
+    /// What stands on the table.
+    pub views: Vec<Reader>,
+}
+
+/// A view that stands on a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// Its name, without a catalog.
+    pub view: TableName,
+    /// The statement that makes it anew over whatever has the names that it reads; `None` where only its owner could, or
+    /// it holds rows of its own.
+    pub again: Option<String>,
+}
+
 /// The first whole number after the first `key` in a plan as JSON: what its topmost operator expects.
 pub(super) fn number_after(plan: &str, key: &str) -> Option<u64> {
     let (_, rest) = plan.split_once(key)?;
@@ -107,6 +126,11 @@ pub trait EngineAdapter: Send + Sync {
     /// How many rows the engine expects `query` to give, by its plan. Runs nothing; `None` where it does not say.
     async fn expected_rows(&self, _query: &str) -> Result<Option<u64>, EngineError> {
         Ok(None)
+    }
+
+    /// What others have on each of `tables`, in that order; nothing where rights and views go by names.
+    async fn readers(&self, tables: &[TableName]) -> Result<Vec<Readers>, EngineError> {
+        Ok(vec![Readers::default(); tables.len()])
     }
 
     /// Stops what runs now on any connection of this adapter; those statements end in
@@ -222,6 +246,25 @@ pub trait EngineAdapter: Send + Sync {
     /// Removes a view if it exists. Never takes what depends on it along.
     fn drop_view(&self, view: &TableName) -> String {
         format!("DROP VIEW IF EXISTS {view}")
+    }
+
+    /// Renames a view within its schema.
+    fn rename_view(&self, view: &TableName, name: &str) -> String {
+        format!("ALTER VIEW {view} RENAME TO {}", quote_identifier(name))
+    }
+
+    /// Gives the table `from`, with its rows, the name `to`, which nothing has and whose schema is there, in the same
+    /// catalog. Where the engine only renames within a schema, the rows are copied.
+    fn move_table(&self, from: &TableName, to: &TableName) -> Vec<String> {
+        vec![
+            format!("CREATE TABLE {to} AS SELECT * FROM {from}"),
+            format!("DROP TABLE {from}"),
+        ]
+    }
+
+    /// Whether a view goes on reading its table under another name; otherwise it reads whatever has the name.
+    fn views_follow_tables(&self) -> bool {
+        false
     }
 
     /// Statements that give a table storage parameters of PostgreSQL, each with its value as SQL; none where the engine has

@@ -16,6 +16,8 @@ pub use adapter::EngineAdapter;
 pub use adapter::EngineColumn;
 pub use adapter::EngineObject;
 pub use adapter::ObjectKind;
+pub use adapter::Reader;
+pub use adapter::Readers;
 pub use adapter::Transaction;
 pub use duckdb::DuckDbCatalog;
 pub use duckdb::DuckDbConfig;

@@ -22,9 +22,10 @@ pub enum Suffix {
     Catalog,
 }
 
-/// How the views of one environment are named.
+/// How the views of one environment are named, and what stands under the names.
 ///
-/// As text: `schema`, `table`, `catalog in wh`, and with a catalog for all views `schema in dev_wh`.
+/// As text: `schema`, `table`, `catalog in wh`, and with a catalog for all views `schema in dev_wh`; before all of that
+/// `tables, ` where tables have the names instead of views.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Naming {
@@ -33,7 +34,12 @@ pub struct Naming {
     /// The catalog of all its views, production's too; of [`Suffix::Catalog`] the one that gets the suffix for models that
     /// name none. `None` means each model's own, an empty one the default catalog.
     pub catalog: Option<String>,
+    /// Whether the tables themselves have the models' names, and only what has no table is shown by a view. For `prod`.
+    pub own_tables: bool,
 }
+
+/// Begins the text where tables have the names.
+const OWN_TABLES: &str = "tables, ";
 
 /// A text that names no naming.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +51,7 @@ impl Naming {
     pub fn with_suffix(suffix: Suffix) -> Self {
         Self {
             suffix,
-            catalog: None,
+            ..Self::default()
         }
     }
 
@@ -72,6 +78,9 @@ impl Naming {
 
 impl fmt::Display for Naming {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.own_tables {
+            formatter.write_str(OWN_TABLES)?;
+        }
         formatter.write_str(match self.suffix {
             Suffix::Schema => "schema",
             Suffix::Table => "table",
@@ -88,9 +97,11 @@ impl FromStr for Naming {
     type Err = UnknownNaming;
 
     fn from_str(text: &str) -> Result<Self, UnknownNaming> {
-        let (suffix, catalog) = match text.split_once(" in ") {
+        let rest = text.strip_prefix(OWN_TABLES);
+        let own_tables = rest.is_some();
+        let (suffix, catalog) = match rest.unwrap_or(text).split_once(" in ") {
             Some((suffix, catalog)) => (suffix, Some(catalog.to_owned())),
-            None => (text, None),
+            None => (rest.unwrap_or(text), None),
         };
         let suffix = match suffix {
             "schema" => Suffix::Schema,
@@ -98,7 +109,11 @@ impl FromStr for Naming {
             "catalog" => Suffix::Catalog,
             _ => return Err(UnknownNaming(text.to_owned())),
         };
-        Ok(Self { suffix, catalog })
+        Ok(Self {
+            suffix,
+            catalog,
+            own_tables,
+        })
     }
 }
 
@@ -139,6 +154,8 @@ mod tests {
         assert_eq!(view("catalog in wh", "db.t", &dev), "wh__dev.db.t");
         assert_eq!(view("catalog in wh", "other.db.t", &dev), "other__dev.db.t");
         assert_eq!(view("catalog in wh", "db.t", &prod), "db.t");
+        assert!(naming("tables, catalog in wh").own_tables);
+        assert_eq!(view("tables, table", "db.t", &prod), "db.t");
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(super) async fn build_ahead(
         snapshots: &plan.draft.snapshots,
         entries: &entries,
         execution_time: plan.execution_time,
+        elsewhere: None,
     };
     let work = unseen(plan, planned);
     let why = Why {

@@ -198,6 +198,7 @@ async fn carry_out(
         snapshots: &plan.draft.snapshots,
         entries: &entries,
         execution_time: plan.execution_time,
+        elsewhere: None,
     };
     let cleared = if plan.restated.is_empty() {
         BTreeSet::new()

@@ -7,7 +7,9 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::engine::EngineAdapter;
+use crate::environment::EnvironmentName;
 use crate::ops::drops::drop_all;
+use crate::ops::own_tables::stand_ins;
 use crate::scheduler::Control;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
@@ -87,13 +89,17 @@ async fn destroy_held(
             .await
             .context("recording that the views go")?;
     }
-    let doomed = doomed(state).await?;
+    let doomed = as_they_stand(engine, state, doomed(state).await?).await?;
     let mut destroyed = Destroyed::default();
     // Views before what they show; what is in a schema before the schema.
     for kinds in [
         &[LedgerKind::EnvironmentView][..],
         &[LedgerKind::View],
-        &[LedgerKind::Table, LedgerKind::Temporary],
+        &[
+            LedgerKind::Table,
+            LedgerKind::OwnTable,
+            LedgerKind::Temporary,
+        ],
         &[LedgerKind::Schema],
         &[LedgerKind::Catalog],
     ] {
@@ -109,4 +115,31 @@ async fn destroy_held(
             .context("forgetting what there was")?;
     }
     Ok(destroyed)
+}
+
+/// Corrects what kind of object each of `doomed` is, where tables stand under their models' own names.
+async fn as_they_stand(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    doomed: Vec<(TableName, LedgerKind)>,
+) -> anyhow::Result<Vec<(TableName, LedgerKind)>> {
+    let mut kinds: BTreeMap<TableName, LedgerKind> = doomed.into_iter().collect();
+    let production = state.environment(&EnvironmentName::prod()).await;
+    let Some(production) = production.context("reading `prod`")? else {
+        return Ok(kinds.into_iter().collect());
+    };
+    if !production.naming.own_tables && !kinds.values().any(|kind| *kind == LedgerKind::OwnTable) {
+        return Ok(kinds.into_iter().collect());
+    }
+    // What is known as a table may be a view still, where a switch was left undone; another's table is nothing of ours.
+    for kind in kinds.values_mut() {
+        if *kind == LedgerKind::OwnTable {
+            *kind = LedgerKind::EnvironmentView;
+        }
+    }
+    for (version, name) in stand_ins(engine, state, &production).await? {
+        kinds.insert(version, LedgerKind::View);
+        kinds.insert(name, LedgerKind::OwnTable);
+    }
+    Ok(kinds.into_iter().collect())
 }

@@ -86,7 +86,9 @@ async fn drop_one(
             let catalog = table.catalog.as_deref().unwrap_or_default();
             return engine.drop_catalog(catalog).await;
         }
-        LedgerKind::Table | LedgerKind::Temporary => engine.drop_table(table),
+        LedgerKind::Table | LedgerKind::OwnTable | LedgerKind::Temporary => {
+            engine.drop_table(table)
+        }
         LedgerKind::View | LedgerKind::EnvironmentView => engine.drop_view(table),
         LedgerKind::Schema => {
             let catalog = table.catalog.as_deref().map(quote_identifier);
@@ -141,7 +143,7 @@ async fn ours(
     let mut not_ours = Vec::new();
     for (table, kind) in objects {
         let expected = match kind {
-            LedgerKind::Table | LedgerKind::Temporary => ObjectKind::Table,
+            LedgerKind::Table | LedgerKind::OwnTable | LedgerKind::Temporary => ObjectKind::Table,
             LedgerKind::View | LedgerKind::EnvironmentView => ObjectKind::View,
             LedgerKind::Catalog => {
                 ours.push((table, kind));

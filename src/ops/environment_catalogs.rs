@@ -20,6 +20,7 @@ use crate::environment::Suffix;
 use crate::project::Config;
 use crate::project::Connection;
 use crate::project::SuffixTarget;
+use crate::project::VirtualEnvironmentMode;
 use crate::sql::TableName;
 use crate::state::LedgerEntry;
 use crate::state::LedgerKind;
@@ -46,7 +47,11 @@ pub(super) fn naming(config: &Config, environment: &EnvironmentName) -> Naming {
             })
         }
     };
-    Naming { suffix, catalog }
+    Naming {
+        suffix,
+        catalog,
+        own_tables: environment.is_prod() && config.mode == VirtualEnvironmentMode::DevOnly,
+    }
 }
 
 /// The catalogs of a DuckDB connection, which those of environments lie beside.

@@ -81,6 +81,7 @@ async fn expected_rows(
         snapshots: &plan.draft.snapshots,
         entries: &entries,
         execution_time: plan.execution_time,
+        elsewhere: None,
     };
     let mut expected = BTreeMap::new();
     let new = plan

@@ -41,7 +41,7 @@ pub async fn explain(
     let versions = versions(state, &ledger).await?;
     let fates = ledger.iter().map(|record| {
         let (goes, mut because) = match record.entry.kind {
-            LedgerKind::EnvironmentView => reasons.of_view(record),
+            LedgerKind::EnvironmentView | LedgerKind::OwnTable => reasons.of_view(record),
             LedgerKind::Table | LedgerKind::View | LedgerKind::Temporary => {
                 reasons.of_table(versions.get(&record.entry.table))
             }

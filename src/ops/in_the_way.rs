@@ -8,6 +8,7 @@ use crate::engine::EngineAdapter;
 use crate::engine::ObjectKind;
 use crate::environment::Environment;
 use crate::ops::drops::objects_beside;
+use crate::ops::own_tables::own_names;
 use crate::sql::TableName;
 use crate::sql::quote_string;
 use crate::state::StateStore;
@@ -24,10 +25,16 @@ pub(super) async fn check_free(
 ) -> anyhow::Result<()> {
     let found = objects_beside(engine, create.iter().map(|(view, _)| view)).await?;
     let tables: BTreeSet<&TableName> = of_kind(&found, ObjectKind::Table);
-    if let Some((view, _)) = create
+    let mut taken = create
         .iter()
-        .find(|(view, _)| tables.contains(&engine.listed(view)))
-    {
+        .map(|(view, _)| view)
+        .filter(|view| tables.contains(&engine.listed(view)))
+        .peekable();
+    let own = match taken.peek() {
+        Some(_) => own_names(engine, state, environment).await?,
+        None => BTreeSet::new(),
+    };
+    if let Some(view) = taken.find(|view| !own.contains(*view)) {
         anyhow::bail!(
             "there is a table `{}` already, which Siding has not made; rename or drop it, or give the model another name",
             view.plain()

@@ -1,6 +1,8 @@
 //! Remove what nobody needs: expired environments, then tables that no environment, no open plan and no young snapshot
 //! uses. It works from the ledger and touches nothing else.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use chrono::DateTime;
 use chrono::TimeDelta;
@@ -11,6 +13,8 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::ops::drops::Drops;
 use crate::ops::drops::drop_all;
+use crate::ops::own_tables::stand_ins;
+use crate::ops::promote::finish_switch;
 use crate::ops::promote::hold_environment;
 use crate::scheduler::Control;
 use crate::scheduler::Keeper;
@@ -78,6 +82,7 @@ async fn sweep_held(
     let now = request.now;
     hold(state, control, &Subject::janitor(), "cleaning up", report).await?;
     let mut swept = Swept::default();
+    settle_own_tables(engine, state, now, (control, report)).await?;
     let environments = state
         .environments()
         .await
@@ -183,6 +188,33 @@ async fn sweep_views(
     Ok(())
 }
 
+/// Finishes a switch of production that was left undone, where tables stand under their models' own names: until then the
+/// table that readers see may be one that nobody needs any more.
+async fn settle_own_tables(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    (control, report): (&Control, Reporter<'_>),
+) -> anyhow::Result<()> {
+    let name = EnvironmentName::prod();
+    let is_open = async || -> anyhow::Result<Option<Environment>> {
+        let found = state.environment(&name).await;
+        let found = found.context("reading `prod`")?;
+        Ok(found.filter(|found| found.finalized_at.is_none()))
+    };
+    if is_open().await?.is_none() || !state.has_own_tables().await? {
+        return Ok(());
+    }
+    let lease = hold_environment(state, &name, control, report).await?;
+    // Somebody may have done it while this waited.
+    if let Some(open) = is_open().await? {
+        finish_switch(engine, state, &open, &lease, now, (control, report)).await?;
+    } else {
+        state.release(&lease).await?;
+    }
+    Ok(())
+}
+
 /// Drops physical tables and views that nobody needs. What somebody writes now stays.
 async fn sweep_tables(
     engine: &dyn EngineAdapter,
@@ -196,7 +228,11 @@ async fn sweep_tables(
         .context("looking for unused tables")?;
     let mut going = Vec::new();
     let mut leases = Vec::new();
+    let shown = shown_in_production(engine, state, &orphans).await?;
     for object in orphans {
+        if shown.contains(&object.table) {
+            continue;
+        }
         let subject = Subject::table(&object.name, &object.version);
         let Some(lease) = claimed(state, control, &subject).await? else {
             continue;
@@ -215,6 +251,23 @@ async fn sweep_tables(
         state.release(&lease).await?;
     }
     Ok(())
+}
+
+/// The names of versions whose tables stand under their models' own names: a switch that has begun since takes them away.
+async fn shown_in_production(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    orphans: &[PhysicalObject],
+) -> anyhow::Result<BTreeSet<TableName>> {
+    if orphans.is_empty() || !state.has_own_tables().await? {
+        return Ok(BTreeSet::new());
+    }
+    let production = state.environment(&EnvironmentName::prod()).await;
+    let Some(production) = production.context("reading `prod`")? else {
+        return Ok(BTreeSet::new());
+    };
+    let found = stand_ins(engine, state, &production).await?;
+    Ok(found.into_keys().collect())
 }
 
 fn kind(object: &PhysicalObject) -> LedgerKind {

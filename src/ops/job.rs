@@ -173,11 +173,14 @@ impl Job<'_> {
             actor: self.request.actor.clone(),
             choices: session.choices(BTreeMap::new(), &self.request.actor),
             extra: PlanExtra {
-                forward_only: session.config().plan.forward_only,
+                forward_only: session.config().plan.forward_only
+                    || session.config().tables_carry_on(),
+                by_mode: session.config().tables_carry_on(),
                 finalized_only: session.config().plan.use_finalized_state,
                 wishes: Wishes {
                     no_preview: session.config().plan.enable_preview == Some(false)
-                        && !session.config().plan.forward_only,
+                        && !session.config().plan.forward_only
+                        && !session.config().tables_carry_on(),
                     ..Wishes::default()
                 },
                 ..PlanExtra::default()

@@ -24,6 +24,7 @@ mod job;
 mod kind_problems;
 mod ledger;
 mod lineage;
+mod own_tables;
 mod plan;
 mod problems;
 mod promote;

@@ -82,6 +82,8 @@ pub struct PlanExtra {
     pub backfill: Vec<String>,
     /// Whether every change is to be forward-only that can be.
     pub forward_only: bool,
+    /// Whether that is how the project is, not what somebody asks of this plan.
+    pub by_mode: bool,
     /// From when on rows of forward-only changes are computed again.
     pub effective_from: Option<Moment>,
     /// Whether an environment whose last switch is not known to be done is compared as it was before.
@@ -315,12 +317,13 @@ fn forward_wishes(
         }
     }
     let is_chosen = !request.choices.chosen.is_empty();
-    if extra.forward_only && is_chosen {
+    if extra.forward_only && is_chosen && !extra.by_mode {
         let message = "--forward-only decides about every table that keeps its rows; categories are for what reads them";
         diagnostics.push(Diagnostic::warning("forward-only-choice", message));
     }
     Ok(ForwardWishes {
         all: extra.forward_only,
+        by_mode: extra.by_mode,
         effective_from: extra.effective_from.map(Moment::as_start),
         prod,
         allow_destructive: wishes.allow_destructive.clone(),

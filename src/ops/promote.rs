@@ -15,6 +15,7 @@ use crate::ops::dress::dressings;
 use crate::ops::in_the_way::check_free;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
+use crate::ops::own_tables;
 use crate::plan::ViewSwitch;
 use crate::scheduler;
 use crate::scheduler::Control;
@@ -68,18 +69,35 @@ pub(super) async fn promote(
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }
     check_free(engine, state, record, &promotion.views.create).await?;
-    write_down_views(engine, state, promotion, now).await?;
     let before = state.environment(&record.name).await;
     let before = before.context("reading the environment")?;
     let mut views = promotion.views.clone();
     views.dressed = dressings(state, record, before.as_ref(), &views, now).await?;
+    let who = (control, report);
+    let switch = own_tables::prepare(engine, state, record, views, now, who).await?;
+    write_down_views(engine, state, record, switch.made(), now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
-    let ours = async || still_ours(state, &lease, &record.name).await;
-    let switched = scheduler::switch_if(engine, &views, ours, report).await?;
-    let gone = state.mark_gone(&promotion.views.drop, now).await;
-    gone.context("recording that views are gone")?;
+    let switched = carry_out(engine, state, record, &switch, (&lease, now), report).await?;
     finish(state, record, &lease, now).await?;
+    Ok(switched)
+}
+
+/// Switches and records what is gone and what is new.
+async fn carry_out(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    record: &Environment,
+    switch: &own_tables::Switch,
+    (lease, now): (&Lease, DateTime<Utc>),
+    report: Reporter<'_>,
+) -> anyhow::Result<Switched> {
+    let ours = async || still_ours(state, lease, &record.name).await;
+    let switched = scheduler::switch_if(engine, &switch.views, &switch.moves, ours, report).await?;
+    write_down_views(engine, state, record, switch.made_instead(), now).await?;
+    let gone = state.mark_gone(&switch.gone(), now).await;
+    gone.context("recording that views are gone")?;
+    switch.end(engine, state, now).await?;
     Ok(switched)
 }
 
@@ -87,10 +105,10 @@ pub(super) async fn promote(
 async fn write_down_views(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    promotion: &Promotion<'_>,
+    record: &Environment,
+    made: impl Iterator<Item = &TableName>,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let record = promotion.record;
     let models: BTreeMap<TableName, &ModelName> = record
         .snapshots
         .iter()
@@ -101,7 +119,7 @@ async fn write_down_views(
         environment: &record.name,
         reason: format!("plan {}", record.plan_id),
     };
-    let views = promotion.views.create.iter().map(|(view, _)| LedgerEntry {
+    let views = made.map(|view| LedgerEntry {
         table: view.clone(),
         kind: LedgerKind::EnvironmentView,
         model: models.get(view).map(|name| (*name).clone()),
@@ -131,7 +149,7 @@ pub(super) async fn finish_switch(
     environment: &Environment,
     lease: &Lease,
     now: DateTime<Utc>,
-    report: Reporter<'_>,
+    (control, report): (&Control, Reporter<'_>),
 ) -> anyhow::Result<()> {
     let mut create = BTreeMap::new();
     for entry in environment.snapshots.iter().filter(|entry| entry.view) {
@@ -163,10 +181,9 @@ pub(super) async fn finish_switch(
         dressed: Vec::new(),
     };
     views.dressed = dressings(state, environment, None, &views, now).await?;
-    let ours = async || still_ours(state, lease, &environment.name).await;
-    scheduler::switch_if(engine, &views, ours, report).await?;
-    let gone = state.mark_gone(&views.drop, now).await;
-    gone.context("recording that views are gone")?;
+    let who = (control, report);
+    let switch = own_tables::prepare(engine, state, environment, views, now, who).await?;
+    carry_out(engine, state, environment, &switch, (lease, now), report).await?;
     finish(state, environment, lease, now).await
 }
 

@@ -77,6 +77,7 @@ pub fn render(
         snapshots: &snapshots,
         entries: &entries,
         execution_time,
+        elsewhere: None,
     };
     let sql = scope.query(model, Interval::new(range.0, range.1));
     Ok(sql

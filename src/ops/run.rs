@@ -125,6 +125,7 @@ async fn run_held(
             snapshots: &due.snapshots,
             entries: &entries,
             execution_time: now,
+            elsewhere: None,
         };
         let why = Why {
             environment: &environment.name,
@@ -202,7 +203,7 @@ async fn ready(
         return Ok((environment, false));
     }
     let now = request.range.execution_time;
-    finish_switch(engine, state, &environment, &lease, now, report).await?;
+    finish_switch(engine, state, &environment, &lease, now, (control, report)).await?;
     Ok((read().await?, true))
 }
 

@@ -33,10 +33,12 @@ pub(super) fn switch_to(
                 .cloned(),
         );
     }
+    // Tables come under their models' own names, or views do again.
+    let is_moved = known.is_some_and(|known| known.naming.own_tables != after.naming.own_tables);
     let total = wanted.len();
     let create: Vec<(TableName, TableName)> = wanted
         .into_iter()
-        .filter(|(view, table)| shown.get(view) != Some(table))
+        .filter(|(view, table)| is_moved || shown.get(view) != Some(table))
         .collect();
     ViewSwitch {
         unchanged: total - create.len(),

@@ -32,6 +32,8 @@ use crate::sql::Schema;
 pub struct ForwardWishes {
     /// Whether every change is to be forward-only that can be.
     pub all: bool,
+    /// Whether that is how the project is, not what somebody asks of this plan.
+    pub by_mode: bool,
     /// From when on rows are computed again.
     pub effective_from: Option<DateTime<Utc>>,
     /// What production has, when something else is compared with; rows are kept of nothing else.
@@ -192,7 +194,7 @@ impl<'a> Forward<'a> {
             let mut all = snapshots.values();
             all.any(|snapshot| snapshot.forward_only.is_some())
         };
-        if !self.wishes.all || self.prod.is_empty() || any() {
+        if !self.wishes.all || self.wishes.by_mode || self.prod.is_empty() || any() {
             return Vec::new();
         }
         let message = "--forward-only changes nothing here: no table that is filled one interval after the other differs \

@@ -54,6 +54,7 @@ pub use config::Secret;
 pub use config::SslMode;
 pub use config::SuffixTarget;
 pub use config::User;
+pub use config::VirtualEnvironmentMode;
 pub use files::FileTree;
 pub use known::KnownFile;
 pub use known::KnownModel;

@@ -50,6 +50,7 @@ pub(super) async fn begin(
         scope: filling.scope,
         model: &filling.scope.snapshots[&work.name].model,
         table: &work.table,
+        stand_in: None,
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,

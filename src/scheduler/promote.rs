@@ -13,6 +13,9 @@ use crate::engine::ObjectKind;
 use crate::engine::Transaction;
 use crate::plan::Dressing;
 use crate::plan::ViewSwitch;
+use crate::scheduler::Coming;
+use crate::scheduler::Leaving;
+use crate::scheduler::Moves;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::sql::TableName;
@@ -41,22 +44,24 @@ pub async fn switch(
     views: &ViewSwitch,
     report: Reporter<'_>,
 ) -> anyhow::Result<Switched> {
-    switch_if(engine, views, async || Ok(()), report).await
+    let moves = Moves::default();
+    switch_if(engine, views, &moves, async || Ok(()), report).await
 }
 
-/// As [`switch`], if `still_right` says so just before the commit.
+/// As [`switch`], with tables that change places, if `still_right` says so just before the commit.
 ///
 /// # Errors
 /// As there, and what `still_right` fails with.
 pub async fn switch_if(
     engine: &dyn EngineAdapter,
     views: &ViewSwitch,
+    moves: &Moves,
     still_right: impl AsyncFnOnce() -> anyhow::Result<()>,
     report: Reporter<'_>,
 ) -> anyhow::Result<Switched> {
     let started = Instant::now();
     let mut open = Vec::new();
-    for (catalog, part) in parts(engine, views) {
+    for (catalog, part) in parts(engine, views, moves) {
         open.push((catalog, prepared(engine, &part).await?));
     }
     still_right().await?;
@@ -73,8 +78,8 @@ pub async fn switch_if(
         committed = true;
     }
     let switched = Switched {
-        created: views.create.len(),
-        dropped: views.drop.len(),
+        created: views.create.len() + moves.coming.len(),
+        dropped: views.drop.len() + moves.only_leaving(),
         took: started.elapsed(),
     };
     report(Progress::Switched {
@@ -91,12 +96,18 @@ struct Part<'a> {
     create: Vec<&'a (TableName, TableName)>,
     drop: Vec<&'a TableName>,
     dressed: Vec<&'a (TableName, Dressing)>,
+    leaving: Vec<&'a Leaving>,
+    coming: Vec<&'a Coming>,
+    others: Vec<&'a (TableName, Vec<String>)>,
+    /// The names under which tables stand, in whatever catalog.
+    tables: BTreeSet<&'a TableName>,
 }
 
 /// What is done in each catalog, that of names without one first.
 fn parts<'a>(
     engine: &dyn EngineAdapter,
     views: &'a ViewSwitch,
+    moves: &'a Moves,
 ) -> BTreeMap<Option<String>, Part<'a>> {
     let default = engine.default_catalog();
     let catalog = |view: &TableName| view.catalog.clone().or_else(|| default.clone());
@@ -113,6 +124,21 @@ fn parts<'a>(
             .or_default()
             .dressed
             .push(pair);
+    }
+    for leaving in &moves.leaving {
+        let part = parts.entry(catalog(&leaving.name)).or_default();
+        part.leaving.push(leaving);
+    }
+    for coming in &moves.coming {
+        let part = parts.entry(catalog(&coming.name)).or_default();
+        part.coming.push(coming);
+    }
+    for others in &moves.others {
+        let part = parts.entry(catalog(&others.0)).or_default();
+        part.others.push(others);
+    }
+    for part in parts.values_mut() {
+        part.tables = moves.tables.iter().collect();
     }
     if parts.is_empty() {
         parts.insert(default, Part::default());
@@ -153,12 +179,17 @@ async fn prepared(
 /// The statements that make, point and drop the views of `part`.
 fn statements(engine: &dyn EngineAdapter, part: &Part<'_>) -> Vec<String> {
     let views = part.create.iter().map(|(view, _)| view);
-    let schemas: BTreeSet<_> = views.map(|view| (&view.catalog, &view.schema)).collect();
+    let names = views.chain(part.coming.iter().map(|coming| &coming.name));
+    let schemas: BTreeSet<_> = names.map(|name| (&name.catalog, &name.schema)).collect();
     let mut statements = Vec::with_capacity(part.create.len() + part.drop.len() + schemas.len());
     for (catalog, schema) in schemas {
         let schema = schema.as_ref();
         statements.extend(schema.map(|schema| engine.create_schema(catalog.as_deref(), schema)));
     }
+    let leaving = part.leaving.iter();
+    statements.extend(leaving.flat_map(|leaving| leaving.statements(engine)));
+    let coming = part.coming.iter();
+    statements.extend(coming.flat_map(|coming| coming.statements(engine)));
     for (view, table) in part.create.iter().copied() {
         let mut table = table.clone();
         // In a view of another catalog, a name without one would be of that catalog.
@@ -168,6 +199,8 @@ fn statements(engine: &dyn EngineAdapter, part: &Part<'_>) -> Vec<String> {
         statements.extend(engine.create_or_replace_view(view, &format!("SELECT * FROM {table}")));
     }
     statements.extend(part.drop.iter().map(|view| engine.drop_view(view)));
+    let others = part.others.iter();
+    statements.extend(others.flat_map(|(_, statements)| statements.iter().cloned()));
     statements
 }
 
@@ -195,7 +228,11 @@ fn comments(engine: &dyn EngineAdapter, part: &Part<'_>) -> Vec<String> {
         .flat_map(|(view, dressing)| {
             let object = EngineObject {
                 table: view.clone(),
-                kind: ObjectKind::View,
+                kind: if part.tables.contains(view) {
+                    ObjectKind::Table
+                } else {
+                    ObjectKind::View
+                },
             };
             engine.comments(&object, dressing.description.as_deref(), &dressing.columns)
         })

@@ -35,10 +35,12 @@ use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::past::Past;
+use crate::scheduler::place::Places;
 use crate::scheduler::ready::Ready;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Version;
+use crate::sql::TableName;
 use crate::state::Lease;
 use crate::state::StateStore;
 use crate::state::Subject;
@@ -97,6 +99,7 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
     let graph = graph.map(|(name, snapshot)| (name, &snapshot.model.depends_on));
     let mut ready = Ready::new(graph, work.iter().map(|work| &work.name));
     let mut outcome = Outcome::default();
+    let places = Places::default();
     let mut running = FuturesUnordered::new();
     loop {
         if filling.control.stop.is_asked() {
@@ -106,9 +109,10 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
             && running.len() < filling.engine.concurrency().max(1)
             && let Some(place) = ready.start()
         {
+            let places = &places;
             running.push(async move {
                 let mut model = ModelOutcome::new(&work[place].name);
-                let result = fill_model(filling, &work[place], &mut model).await;
+                let result = fill_model(filling, places, &work[place], &mut model).await;
                 (place, model, result)
             });
         }
@@ -165,6 +169,7 @@ fn cut_short(error: &anyhow::Error) -> Option<CutShort> {
 
 async fn fill_model(
     filling: &Filling<'_>,
+    places: &Places,
     work: &Work,
     outcome: &mut ModelOutcome,
 ) -> anyhow::Result<()> {
@@ -182,7 +187,22 @@ async fn fill_model(
     let kept = filling.state.keep(&work.table).await;
     kept.context("writing down the table")?;
     let started = Instant::now();
-    let result = fill_table(filling, work, &lease, outcome).await;
+    let result = async {
+        // Only now is it certain to stay where it is.
+        let elsewhere = places.of(filling, work).await?;
+        let scope = Scope {
+            elsewhere: elsewhere.as_ref().map(|table| (&work.name, table)),
+            ..*filling.scope
+        };
+        let table = Table {
+            scope: &scope,
+            name: elsewhere.as_ref().unwrap_or(&work.table),
+            stand_in: elsewhere.as_ref().map(|_| &work.table),
+            lease: &lease,
+        };
+        fill_table(filling, work, &table, outcome).await
+    }
+    .await;
     outcome.took = started.elapsed();
     let released = filling.state.release(&lease).await;
     result.and_then(|()| released.context("giving the table back"))
@@ -199,12 +219,24 @@ async fn is_begun(filling: &Filling<'_>, work: &Work) -> anyhow::Result<bool> {
     Ok(since.is_some_and(|since| !since.is_empty()))
 }
 
+/// The table that is filled.
+struct Table<'a> {
+    /// What names mean in its model's SQL.
+    scope: &'a Scope<'a>,
+    /// Where it is.
+    name: &'a TableName,
+    /// The view that has the name of its version, where the table has another one.
+    stand_in: Option<&'a TableName>,
+    lease: &'a Lease,
+}
+
 async fn fill_table(
     filling: &Filling<'_>,
     work: &Work,
-    lease: &Lease,
+    table: &Table<'_>,
     outcome: &mut ModelOutcome,
 ) -> anyhow::Result<()> {
+    let lease = table.lease;
     let model = &filling.scope.snapshots[&work.name].model;
     if let Some(base) = &work.base
         && !is_begun(filling, work).await?
@@ -214,7 +246,7 @@ async fn fill_table(
     }
     if work.batches.is_empty() {
         if work.base.is_none() {
-            make(filling, work, model).await?;
+            make(filling, table, model).await?;
         }
         return declare_filled(filling, work, lease).await;
     }
@@ -247,9 +279,10 @@ async fn fill_table(
             let (first, marker) = (past.is_empty(), past.marker.clone());
             let batch = Batch {
                 engine: filling.engine,
-                scope: filling.scope,
+                scope: table.scope,
                 model,
-                table: &work.table,
+                table: table.name,
+                stand_in: table.stand_in,
                 range,
                 first,
                 marker,
@@ -332,7 +365,7 @@ async fn declare_filled(filling: &Filling<'_>, work: &Work, lease: &Lease) -> an
 }
 
 /// Makes the empty table: nothing is due yet.
-async fn make(filling: &Filling<'_>, work: &Work, model: &Model) -> anyhow::Result<()> {
+async fn make(filling: &Filling<'_>, table: &Table<'_>, model: &Model) -> anyhow::Result<()> {
     // Its macros need some time; a table without rows depends on none.
     let day = Interval::new(
         filling.scope.execution_time - TimeDelta::days(1),
@@ -340,9 +373,10 @@ async fn make(filling: &Filling<'_>, work: &Work, model: &Model) -> anyhow::Resu
     );
     materialize::make(&Batch {
         engine: filling.engine,
-        scope: filling.scope,
+        scope: table.scope,
         model,
-        table: &work.table,
+        table: table.name,
+        stand_in: table.stand_in,
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,

@@ -27,6 +27,8 @@ pub struct Scope<'a> {
     pub entries: &'a BTreeMap<ModelName, PromotedSnapshot>,
     /// "Now".
     pub execution_time: DateTime<Utc>,
+    /// A model whose table is not where the environment's entry says, and where it is.
+    pub elsewhere: Option<(&'a ModelName, &'a TableName)>,
 }
 
 impl Scope<'_> {
@@ -119,8 +121,8 @@ impl Scope<'_> {
     ) -> Result<String, RenderError> {
         let auditing = this_model.is_some();
         let this_model = this_model.or_else(|| {
-            let entry = self.entries.get(&model.name)?;
-            entry.table.as_ref().map(ToString::to_string)
+            let table = self.table(&model.name)?;
+            Some(table.to_string())
         });
         let values = RuntimeValues {
             range: range.map(|range| (range.start(), range.end())),
@@ -179,6 +181,9 @@ impl Scope<'_> {
 
     /// The table that `name` stands for here.
     pub fn table(&self, name: &ModelName) -> Option<TableName> {
-        self.entries.get(name)?.table.clone()
+        match self.elsewhere {
+            Some((model, table)) if model == name => Some(table.clone()),
+            _ => self.entries.get(name)?.table.clone(),
+        }
     }
 }

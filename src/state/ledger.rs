@@ -25,6 +25,8 @@ pub enum LedgerKind {
     EnvironmentView,
     /// A physical table.
     Table,
+    /// A table that readers use: it stands under its model's own name.
+    OwnTable,
     /// A physical view.
     View,
     /// Something that goes when its maker ends.
@@ -32,11 +34,12 @@ pub enum LedgerKind {
 }
 
 impl LedgerKind {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("catalog", Self::Catalog),
         ("schema", Self::Schema),
         ("environment view", Self::EnvironmentView),
         ("table", Self::Table),
+        ("own table", Self::OwnTable),
         ("view", Self::View),
         ("temporary", Self::Temporary),
     ];
@@ -48,6 +51,7 @@ impl LedgerKind {
             Self::Schema => "schema",
             Self::EnvironmentView => "environment view",
             Self::Table => "table",
+            Self::OwnTable => "own table",
             Self::View => "view",
             Self::Temporary => "temporary",
         }

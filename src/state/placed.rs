@@ -5,14 +5,41 @@ use std::collections::BTreeMap;
 use crate::model::ModelName;
 use crate::snapshot::Version;
 use crate::sql::TableName;
+use crate::state::PhysicalObject;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::query;
 use crate::state::keys::model_name;
 use crate::state::keys::with_versions;
 
+/// How many letters the hashes in names have.
+const HASH: usize = 24;
+
 /// How the names of the tables begin that batches are marked in; a hash of 24 letters follows.
 pub const MARKS: &str = "siding_batch_";
+
+/// How the names of views begin that stood in for a table which has come back; a hash of 24 letters follows.
+const FORMER: &str = "siding_former_";
+
+/// The name of the view that stood in for `table` until the promotion `plan_id`.
+pub fn former_view(table: &TableName, plan_id: &str) -> TableName {
+    let hash = blake3::hash(format!("{table} {plan_id}").as_bytes());
+    TableName {
+        name: format!("{FORMER}{}", hex::encode(&hash.as_bytes()[..12])),
+        ..table.clone()
+    }
+}
+
+impl PhysicalObject {
+    /// Whether it holds no rows of the model: marks of batches, or a view that stood in for the table.
+    pub fn is_beside_its_table(&self) -> bool {
+        let name = &self.table.name;
+        [MARKS, FORMER].iter().any(|start| {
+            let hash = name.strip_prefix(start);
+            hash.is_some_and(|hash| hash.len() == HASH)
+        })
+    }
+}
 
 type PlacedRow = (String, String, String, String, String, i64);
 
@@ -67,13 +94,16 @@ impl StateStore {
     }
 }
 
-/// What is true of the tables that batches are marked in: they belong to the same versions, but hold no rows of a model.
+/// What is true of what is beside a table: it belongs to the same version, but holds no rows of a model.
 fn is_mark() -> String {
-    let length = MARKS.len();
-    format!(
-        "substr(table_name, 1, {length}) = '{MARKS}' AND length(table_name) = {}",
-        length + 24
-    )
+    let beside = [MARKS, FORMER].map(|start| {
+        let length = start.len();
+        format!(
+            "substr(table_name, 1, {length}) = '{start}' AND length(table_name) = {}",
+            length + HASH
+        )
+    });
+    format!("({})", beside.join(" OR "))
 }
 
 #[cfg(test)]

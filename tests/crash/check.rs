@@ -17,8 +17,39 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// 2024-01-01.
 const FIRST: i64 = 1_704_067_200_000;
 
-/// `schema.name` of what an environment shows, with its table.
+/// `schema.name` of what an environment shows, with the name of its version's table.
 pub(crate) fn views(look: &mut Look) -> Views {
+    let mut shown = own_tables(look);
+    shown.extend(environment_views(look));
+    shown
+}
+
+/// The tables that stand under their models' own names, with the views that have the names of their versions.
+fn own_tables(look: &mut Look) -> Views {
+    let sql = if look.is_duckdb() {
+        "SELECT schema_name || '.' || view_name, sql FROM duckdb_views() WHERE schema_name = 'siding__db'"
+    } else {
+        "SELECT schemaname || '.' || viewname, definition FROM pg_views WHERE schemaname = 'siding__db'
+         AND viewname NOT LIKE 'siding_former_%'"
+    };
+    let mut shown = Views::new();
+    for row in look.rows(sql) {
+        let plain = row[1].replace('"', "");
+        let Some((_, table)) = plain.rsplit_once("FROM db.") else {
+            continue;
+        };
+        let name = table.trim_end().trim_end_matches(';');
+        // A VIEW model's own view may read tables under these names, too.
+        if !row[0].starts_with(&format!("siding__db.db__{name}__")) {
+            continue;
+        }
+        let other = shown.insert(format!("db.{name}"), row[0].clone());
+        assert!(other.is_none(), "two versions are shown as `db.{name}`");
+    }
+    shown
+}
+
+fn environment_views(look: &mut Look) -> Views {
     let sql = if look.is_duckdb() {
         "SELECT schema_name || '.' || view_name, sql FROM duckdb_views() WHERE schema_name = 'db' OR schema_name LIKE 'db\\_\\_%' ESCAPE '\\'"
     } else {
@@ -115,7 +146,7 @@ pub(crate) fn claims(look: &mut Look) -> Result<bool, String> {
     let there: BTreeSet<String> = objects(look).into_iter().map(|(name, _)| name).collect();
     let tables = look.state(
         "SELECT name, version, table_schema || '.' || table_name FROM siding_objects
-         WHERE dropped_at IS NULL AND table_name NOT LIKE 'siding_batch_%'",
+         WHERE dropped_at IS NULL AND table_name NOT LIKE 'siding_batch_%' AND table_name NOT LIKE 'siding_former_%'",
     );
     for row in tables {
         let model = row[0]

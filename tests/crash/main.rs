@@ -25,6 +25,7 @@ mod script;
 mod server;
 mod world;
 
+use crate::episode::Setting;
 use crate::episode::episodes;
 use crate::meeting::meetings;
 use crate::world::Engine;
@@ -47,9 +48,28 @@ fn a_dozen_kills_on_postgres_change_nothing() {
 }
 
 #[test]
+fn a_dozen_kills_where_tables_have_the_models_names_change_nothing() {
+    for engine in [Engine::DuckDb, Engine::Postgres] {
+        crash_in(engine, true, SHORT);
+    }
+}
+
+#[test]
 #[ignore = "long: `make crash`"]
 fn hundreds_of_kills_on_duckdb() {
     crash(Engine::DuckDb, LONG);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn hundreds_of_kills_on_duckdb_where_tables_have_the_models_names() {
+    crash_in(Engine::DuckDb, true, LONG);
+}
+
+#[test]
+#[ignore = "long: `make crash`"]
+fn hundreds_of_kills_on_postgres_where_tables_have_the_models_names() {
+    crash_in(Engine::Postgres, true, LONG);
 }
 
 #[test]
@@ -77,8 +97,13 @@ fn meet(engine: Engine, rounds: u64) {
 }
 
 fn crash(engine: Engine, kills: u64) {
+    crash_in(engine, false, kills);
+}
+
+fn crash_in(engine: Engine, dev_only: bool, kills: u64) {
+    let into = Setting { engine, dev_only };
     let kills = usize::try_from(setting("SIDING_CRASH_KILLS", kills)).unwrap();
-    let (_, failures) = episodes(engine, setting("SIDING_CRASH_SEED", SEED), kills, 4);
+    let (_, failures) = episodes(into, setting("SIDING_CRASH_SEED", SEED), kills, 4);
     let failures: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

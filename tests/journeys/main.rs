@@ -23,6 +23,8 @@ mod categorization;
 mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod dev_only;
+mod dev_only_postgres;
 mod dialects;
 mod engine_paths;
 mod engines;
@@ -74,6 +76,7 @@ mod scenario_p10;
 mod scenario_p2;
 mod scenario_p3;
 mod scenario_p4_p8;
+mod scenario_p5;
 mod scenario_p6;
 mod scenario_p7;
 mod scenario_p9;

@@ -162,6 +162,7 @@ impl<'a> Builder<'a> {
             snapshots: &self.step.snapshots,
             entries,
             execution_time: now(),
+            elsewhere: None,
         };
         let range = Interval::new(
             "2024-01-01T00:00:00Z".parse().expect("a time"),

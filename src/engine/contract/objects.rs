@@ -236,3 +236,45 @@ pub(super) async fn a_schema_that_many_make_at_once_is_there_for_all(world: Worl
     let there = world.engine.objects(&["shared".to_owned()]).await.unwrap();
     assert!(!there.is_empty());
 }
+
+pub(super) async fn two_tables_change_places_in_one_transaction_under_the_views_that_read_them(
+    world: World,
+) {
+    let engine = &world.engine;
+    world
+        .run(&[
+            "CREATE SCHEMA shop",
+            "CREATE SCHEMA physical",
+            "CREATE TABLE shop.t AS SELECT 1 AS x",
+            "CREATE VIEW physical.one AS SELECT * FROM shop.t",
+            "CREATE TABLE physical.two AS SELECT 2 AS x",
+            "CREATE VIEW reads_one AS SELECT x FROM physical.one",
+            "CREATE VIEW reads_two AS SELECT x FROM physical.two",
+        ])
+        .await;
+    let own = TableName::new("shop", "t");
+    let [one, two] = ["one", "two"].map(|name| TableName::new("physical", name));
+    // There and back: each time the version that leaves gets its name back, and a view stands in for the other.
+    for (round, (leaving, coming)) in [(&one, &two), (&two, &one)].into_iter().enumerate() {
+        let aside = format!("former_{round}");
+        let mut statements = vec![match engine.views_follow_tables() {
+            true => engine.rename_view(leaving, &aside),
+            false => engine.drop_view(leaving),
+        }];
+        statements.extend(engine.move_table(&own, leaving));
+        statements.extend(engine.move_table(coming, &own));
+        statements.extend(engine.create_or_replace_view(coming, &format!("SELECT * FROM {own}")));
+        let mut transaction = engine.begin().await.unwrap();
+        transaction.execute_all(&statements).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        let shown = if round == 0 { 2 } else { 1 };
+        assert_eq!(world.number("SELECT x FROM shop.t").await, shown);
+        for (version, number) in [("one", 1), ("two", 2)] {
+            let by_name = format!("SELECT x FROM physical.{version}");
+            assert_eq!(world.number(&by_name).await, number);
+            let by_view = format!("SELECT x FROM reads_{version}");
+            assert_eq!(world.number(&by_view).await, number);
+        }
+    }
+}

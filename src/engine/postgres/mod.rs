@@ -2,6 +2,7 @@
 
 mod error;
 mod names;
+mod readers;
 mod rows;
 mod session;
 mod transaction;
@@ -22,6 +23,7 @@ use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::EngineObject;
 use crate::engine::ObjectKind;
+use crate::engine::Readers;
 use crate::engine::Rows;
 use crate::engine::Transaction;
 use crate::engine::adapter::number_after;
@@ -32,6 +34,7 @@ use crate::sql::quote_identifier;
 use crate::sql::quote_string;
 
 use names::short;
+use names::shortened;
 use session::Lease;
 use session::Server;
 use transaction::PostgresTransaction;
@@ -104,6 +107,26 @@ impl Postgres {
             .await?;
         written
     }
+}
+
+/// Gives indexes of `table` other names whose own are taken in `schema`: there is one of each name in a schema.
+fn free_index_names(table: &TableName, schema: &str) -> String {
+    format!(
+        "DO $siding$ DECLARE found record; BEGIN
+             FOR found IN
+                 SELECT index.oid, index.relname FROM pg_catalog.pg_index AS of_table
+                 JOIN pg_catalog.pg_class AS index ON index.oid = of_table.indexrelid
+                 JOIN pg_catalog.pg_class AS other ON other.relname = index.relname
+                 JOIN pg_catalog.pg_namespace AS there ON there.oid = other.relnamespace
+                 WHERE of_table.indrelid = {}::regclass AND there.nspname = {}
+             LOOP
+                 EXECUTE format('ALTER INDEX %s RENAME TO %I', found.oid::regclass,
+                                left(found.relname, 48) || '_' || found.oid);
+             END LOOP;
+         END $siding$",
+        quote_string(&shortened(&table.to_string())),
+        quote_string(&short(schema))
+    )
 }
 
 #[async_trait]
@@ -233,12 +256,39 @@ impl EngineAdapter for Postgres {
         columns
     }
 
+    async fn readers(&self, tables: &[TableName]) -> Result<Vec<Readers>, EngineError> {
+        readers::of(self, tables).await
+    }
+
     fn interrupt(&self) {
         self.server.interrupt();
     }
 
     fn lock_for_writing(&self, table: &TableName) -> Option<String> {
         Some(work::lock(&table.to_string()))
+    }
+
+    fn move_table(&self, from: &TableName, to: &TableName) -> Vec<String> {
+        // On the way it has a name that is nobody's in either schema.
+        let hash = blake3::hash(format!("{from} {to}").as_bytes()).to_hex();
+        let on_the_way = |place: &TableName| TableName {
+            name: format!("siding_moving_{}", &hash[..24]),
+            ..place.clone()
+        };
+        let schema = quote_identifier(to.schema.as_deref().unwrap_or("public"));
+        let rename = |table: &TableName, name: &str| {
+            format!("ALTER TABLE {table} RENAME TO {}", quote_identifier(name))
+        };
+        vec![
+            rename(from, &on_the_way(from).name),
+            free_index_names(&on_the_way(from), to.schema.as_deref().unwrap_or("public")),
+            format!("ALTER TABLE {} SET SCHEMA {schema}", on_the_way(from)),
+            rename(&on_the_way(to), &to.name),
+        ]
+    }
+
+    fn views_follow_tables(&self) -> bool {
+        true
     }
 
     fn set_storage(&self, table: &TableName, parameters: &[(&str, &str)]) -> Vec<String> {

@@ -12,6 +12,7 @@ use crate::project::yaml::Node;
 
 const SUFFIX: &str = "environment_suffix_target";
 const MAPPING: &str = "environment_catalog_mapping";
+const MODE: &str = "virtual_environment_mode";
 
 /// `environment_suffix_target`: which part of a view's name says what environment it is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,25 @@ pub enum SuffixTarget {
     Table,
     /// `catalog__env.schema.table`.
     Catalog,
+}
+
+/// `virtual_environment_mode`: where views stand between readers and tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VirtualEnvironmentMode {
+    /// In every environment.
+    #[default]
+    Full,
+    /// In development environments; production's tables have the models' own names.
+    DevOnly,
+}
+
+/// `virtual_environment_mode`.
+pub(super) fn mode(reader: &mut Reader<'_>, root: &Node) -> VirtualEnvironmentMode {
+    let modes = [
+        ("full", VirtualEnvironmentMode::Full),
+        ("dev_only", VirtualEnvironmentMode::DevOnly),
+    ];
+    reader.choice(root, "", MODE, &modes).unwrap_or_default()
 }
 
 /// `environment_suffix_target`.
@@ -77,6 +97,14 @@ pub(super) fn check_catalogs(reader: &mut Reader<'_>, root: &Node, config: &Conf
         ));
         reader.report(diagnostic, Reader::place(root, MAPPING));
         return;
+    }
+    if config.mode == VirtualEnvironmentMode::DevOnly && mapped {
+        let message = format!(
+            "`{MODE}: dev_only` keeps production's tables where their models are, and `{MAPPING}` would have them elsewhere"
+        );
+        let diagnostic =
+            Diagnostic::error("wrong-value", message).help("Remove one of them.".to_owned());
+        reader.report(diagnostic, Reader::place(root, MAPPING));
     }
     let Some(connection) = config.gateway().map(|gateway| &gateway.connection) else {
         return;

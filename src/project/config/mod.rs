@@ -20,6 +20,7 @@ use crate::sql::Dialect;
 
 pub use catalogs::DuckDbAttachment;
 pub use environments::SuffixTarget;
+pub use environments::VirtualEnvironmentMode;
 pub use lifecycle::EstimateConfig;
 pub use lifecycle::RunConfig;
 pub use mapping::NameMapping;
@@ -58,6 +59,8 @@ pub struct Config {
     pub after_all: Vec<String>,
     /// Which part of a view's name says what environment it is of.
     pub suffix_target: SuffixTarget,
+    /// Where views stand between readers and tables.
+    pub mode: VirtualEnvironmentMode,
     /// `environment_catalog_mapping`: the catalog of an environment's views, by its name.
     pub environment_catalogs: NameMapping,
     /// `physical_schema_mapping`: the schema of a model's tables, by the model's.
@@ -99,6 +102,7 @@ impl Default for Config {
             before_all: Vec::new(),
             after_all: Vec::new(),
             suffix_target: SuffixTarget::default(),
+            mode: VirtualEnvironmentMode::default(),
             environment_catalogs: NameMapping::default(),
             physical_schemas: NameMapping::default(),
             table_naming: TableNaming::default(),
@@ -124,6 +128,11 @@ impl Config {
     /// The catalog that names without one are in; `None` where the engine has no catalogs.
     pub fn default_catalog(&self) -> Option<String> {
         self.gateway()?.connection.default_catalog()
+    }
+
+    /// Whether production's tables carry on whatever changes, so that every change is forward-only that can be.
+    pub fn tables_carry_on(&self) -> bool {
+        self.mode == VirtualEnvironmentMode::DevOnly
     }
 
     /// Where tables of models in `schema` are made.

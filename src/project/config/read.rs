@@ -32,7 +32,7 @@ pub const CONFIG_FILES: [&str; 6] = [
     "sqlmesh.yml",
 ];
 
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "gateways",
     "gateway",
     "default_gateway",
@@ -51,6 +51,7 @@ const KNOWN: [&str; 25] = [
     "ignore_patterns",
     "environment_suffix_target",
     "environment_catalog_mapping",
+    "virtual_environment_mode",
     "physical_schema_mapping",
     "physical_schema_override",
     "physical_table_naming_convention",
@@ -60,11 +61,10 @@ const KNOWN: [&str; 25] = [
     "after_all",
 ];
 
-const UNSUPPORTED: [(&str, Unsupported); 26] = [
+const UNSUPPORTED: [(&str, Unsupported); 25] = [
     ("default_test_connection", Unsupported::Harmless),
     ("default_scheduler", Unsupported::Error),
     ("env_vars", Unsupported::Error),
-    ("virtual_environment_mode", Unsupported::OnlyText("full")),
     (
         "gateway_managed_virtual_layer",
         Unsupported::OnlyBool(false),
@@ -222,6 +222,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         plan: sections::plan(reader, root),
         run: lifecycle::run(reader, root),
         suffix_target,
+        mode: environments::mode(reader, root),
         environment_catalogs,
         physical_schemas: environments::physical_schemas(reader, root),
         table_naming: environments::table_naming(reader, root),

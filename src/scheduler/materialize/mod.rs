@@ -34,6 +34,7 @@ use crate::scheduler::audit::Audited;
 use crate::scheduler::audit::Subject;
 use crate::scheduler::audit::run_audits;
 use crate::scheduler::materialize::target::Target;
+use crate::scheduler::moves::stand_in;
 use crate::scheduler::past::Marker;
 use crate::snapshot::Interval;
 use crate::sql::TableName;
@@ -52,6 +53,8 @@ pub(super) struct Batch<'a> {
     pub(super) scope: &'a Scope<'a>,
     pub(super) model: &'a Model,
     pub(super) table: &'a TableName,
+    /// The view that has the name of the table's version, where the table has another one.
+    pub(super) stand_in: Option<&'a TableName>,
     pub(super) range: Interval,
     /// Whether nothing of the table counts as filled: whatever rows it has go.
     pub(super) first: bool,
@@ -127,6 +130,13 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     };
     if target.is_none() && model.kind.is_materialized() {
         store(batch, transaction).await?;
+        // The columns may be others than before.
+        if let Some(view) = batch.stand_in
+            && !batch.engine.views_follow_tables()
+        {
+            let statements = stand_in(batch.engine, view, batch.table);
+            transaction.execute_all(&statements).await?;
+        }
     }
     batch.run(&model.statements.after, transaction).await?;
     let time = target.as_ref().and_then(|target| target.time.as_ref());

@@ -235,12 +235,14 @@ impl Filled<'_> {
             snapshots: &self.snapshots,
             entries: &entries,
             execution_time,
+            elsewhere: None,
         };
         let batch = Batch {
             engine: self.engine,
             scope: &scope,
             model: &snapshot.model,
             table: &self.name,
+            stand_in: None,
             range,
             first,
             marker: None,
