@@ -137,7 +137,7 @@ async fn as_they_stand(
             *kind = LedgerKind::EnvironmentView;
         }
     }
-    for (version, name) in stand_ins(engine, state, &production).await? {
+    for (version, name) in stand_ins(engine, state).await? {
         kinds.insert(version, LedgerKind::View);
         kinds.insert(name, LedgerKind::OwnTable);
     }

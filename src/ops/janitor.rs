@@ -113,6 +113,7 @@ async fn sweep_held(
         return Ok(swept);
     }
     sweep_views(engine, state, (now, control), &mut swept).await?;
+    forget_own_tables(engine, state, now).await?;
     let expired = state
         .expired_snapshots(now, request.time_to_live)
         .await
@@ -215,6 +216,41 @@ async fn settle_own_tables(
     Ok(())
 }
 
+/// Forgets tables that were to stand under their models' own names and never did, because whoever was to move them died before.
+async fn forget_own_tables(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    if !state.has_own_tables().await? {
+        return Ok(());
+    }
+    let production = state.environment(&EnvironmentName::prod()).await;
+    let production = production.context("reading `prod`")?;
+    let Some(production) = production.filter(|found| found.finalized_at.is_some()) else {
+        return Ok(());
+    };
+    // First the ledger, then the warehouse: what is written down since is not looked at.
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let mut gone: BTreeSet<TableName> = ledger
+        .into_iter()
+        .filter(|record| record.entry.kind == LedgerKind::OwnTable)
+        .map(|record| record.entry.table)
+        .collect();
+    for entry in &production.snapshots {
+        gone.remove(&production.view(&entry.id.name));
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for name in stand_ins(engine, state).await?.values() {
+        gone.remove(name);
+    }
+    let gone: Vec<TableName> = gone.into_iter().collect();
+    let forgotten = state.mark_gone(&gone, now).await;
+    forgotten.context("recording that a table never came")
+}
+
 /// Drops physical tables and views that nobody needs. What somebody writes now stays.
 async fn sweep_tables(
     engine: &dyn EngineAdapter,
@@ -262,11 +298,7 @@ async fn shown_in_production(
     if orphans.is_empty() || !state.has_own_tables().await? {
         return Ok(BTreeSet::new());
     }
-    let production = state.environment(&EnvironmentName::prod()).await;
-    let Some(production) = production.context("reading `prod`")? else {
-        return Ok(BTreeSet::new());
-    };
-    let found = stand_ins(engine, state, &production).await?;
+    let found = stand_ins(engine, state).await?;
     Ok(found.into_keys().collect())
 }
 

@@ -124,22 +124,21 @@ pub(super) async fn own_names(
     }
     let tables = tables(engine, state).await?;
     let names = tables.shown.keys();
-    Ok(names.map(|name| environment.view(name)).collect())
+    Ok(names.map(ModelName::table_name).collect())
 }
 
-/// The views that stand in for tables under their models' own names, each with that name in `production`.
+/// The views that stand in for tables under their models' own names, each with that name.
 ///
 /// # Errors
 /// When the state or the engine does not answer.
 pub(super) async fn stand_ins(
     engine: &dyn EngineAdapter,
     state: &StateStore,
-    production: &Environment,
 ) -> anyhow::Result<BTreeMap<TableName, TableName>> {
     let tables = tables(engine, state).await?;
     let shown = tables.shown.into_iter();
     Ok(shown
-        .map(|(name, (version, _))| (version, production.view(&name)))
+        .map(|(name, (version, _))| (version, name.table_name()))
         .collect())
 }
 
@@ -196,7 +195,7 @@ fn find_moves(
     let shown: BTreeMap<TableName, &TableName> = tables
         .shown
         .iter()
-        .map(|(name, (version, _))| (record.view(name), version))
+        .map(|(name, (version, _))| (name.table_name(), version))
         .collect();
     let is_table = |name: &TableName| there.get(name) == Some(&ObjectKind::Table);
     let views = std::mem::take(&mut switch.views);

@@ -13,7 +13,7 @@ use crate::state::database::query;
 /// What production has for a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InProduction {
-    /// The name that readers use.
+    /// The name under which its table may stand.
     pub name: TableName,
     /// The version that the record shows; `None` where it shows none.
     pub version: Option<Version>,
@@ -58,10 +58,75 @@ impl StateStore {
             StateError::unreadable("naming of an environment's views", error.to_string())
         })?;
         Ok(Some(InProduction {
-            name: naming.view(model, &production),
+            name: model.table_name(),
             version: version.map(Version),
             own_tables: naming.own_tables,
             is_settled: finalized_at.is_some(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use super::*;
+    use crate::state::LedgerEntry;
+    use crate::state::LedgerKind;
+    use crate::state::samples;
+    use crate::state::samples::at;
+    use crate::state::samples::environment;
+    use crate::state::samples::snapshot;
+
+    #[tokio::test]
+    async fn the_record_says_which_version_stands_under_a_models_own_name() {
+        samples::on_both(async |store| {
+            let [a, b] = ["db.a", "db.b"].map(|name| snapshot(name, "i", "v"));
+            assert_eq!(store.in_production(&a.id.name).await.unwrap(), None);
+            store.store_snapshots(from_ref(&a), at(0)).await.unwrap();
+            let mut prod = environment("prod", "p1", None, &[&a]);
+            prod.naming.own_tables = true;
+            store.promote(&prod, None).await.unwrap();
+            let expected = InProduction {
+                name: TableName::new("db", "a"),
+                version: Some(Version("v".to_owned())),
+                own_tables: true,
+                is_settled: false,
+            };
+            let found = store.in_production(&a.id.name).await.unwrap();
+            assert_eq!(found, Some(expected.clone()));
+            store.finalize(&prod.name, "p1", at(1)).await.unwrap();
+            let found = store.in_production(&a.id.name).await.unwrap();
+            let settled = InProduction {
+                is_settled: true,
+                ..expected
+            };
+            assert_eq!(found, Some(settled));
+            let other = store.in_production(&b.id.name).await.unwrap().unwrap();
+            assert_eq!(
+                (other.version, other.name.plain()),
+                (None, "db.b".to_owned())
+            );
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn there_are_own_tables_while_one_is_in_the_ledger() {
+        samples::on_both(async |store| {
+            assert!(!store.has_own_tables().await.unwrap());
+            let entry = LedgerEntry {
+                table: TableName::new("db", "a"),
+                kind: LedgerKind::OwnTable,
+                model: Some("db.a".parse().unwrap()),
+                environment: "prod".to_owned(),
+                reason: "plan p1".to_owned(),
+            };
+            store.write_down(from_ref(&entry), at(0)).await.unwrap();
+            assert!(store.has_own_tables().await.unwrap());
+            store.mark_gone(&[entry.table], at(1)).await.unwrap();
+            assert!(!store.has_own_tables().await.unwrap());
+        })
+        .await;
     }
 }

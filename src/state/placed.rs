@@ -111,6 +111,7 @@ mod tests {
     use std::slice::from_ref;
 
     use super::MARKS;
+    use super::former_view;
     use crate::model::Placement;
     use crate::snapshot::physical_table;
     use crate::snapshot::placed_table;
@@ -147,6 +148,14 @@ mod tests {
                 ..usual.clone()
             };
             let keys = [(name, version)];
+            let former = PhysicalObject {
+                table: former_view(&usual.table, "p1"),
+                kind: PhysicalObjectKind::View,
+                ..usual.clone()
+            };
+            assert!(former.is_beside_its_table() && marks.is_beside_its_table());
+            assert!(!usual.is_beside_its_table());
+            store.record_objects(&[former], at(0)).await.unwrap();
             store.record_objects(&[marks], at(0)).await.unwrap();
             store.record_objects(from_ref(&usual), at(0)).await.unwrap();
             assert!(store.placed(&keys, false).await.unwrap().is_empty());

@@ -19,9 +19,31 @@ const FIRST: i64 = 1_704_067_200_000;
 
 /// `schema.name` of what an environment shows, with the name of its version's table.
 pub(crate) fn views(look: &mut Look) -> Views {
-    let mut shown = own_tables(look);
-    shown.extend(environment_views(look));
+    let own = own_tables(look);
+    let former = former_views(look);
+    let mut shown = environment_views(look);
+    // PostgreSQL shows what a view reads by the name that it has now.
+    for table in shown.values_mut() {
+        while let Some(read) = former.get(table) {
+            table.clone_from(read);
+        }
+        if let Some(version) = own.get(table) {
+            table.clone_from(version);
+        }
+    }
+    shown.extend(own);
     shown
+}
+
+/// The views that stood in for a table and were renamed when it came back, with what they read.
+fn former_views(look: &mut Look) -> Views {
+    if look.is_duckdb() {
+        return Views::new();
+    }
+    let sql = "SELECT schemaname || '.' || viewname, definition FROM pg_views WHERE viewname LIKE 'siding_former_%'";
+    let rows = look.rows(sql).into_iter();
+    rows.map(|row| (row[0].clone(), table_in(&row[1])))
+        .collect()
 }
 
 /// The tables that stand under their models' own names, with the views that have the names of their versions.
@@ -63,9 +85,9 @@ fn environment_views(look: &mut Look) -> Views {
 /// `schema.name` of the physical table that a view's text names.
 fn table_in(text: &str) -> String {
     let plain = text.replace('"', "");
-    let from = plain
-        .rfind("siding__")
-        .unwrap_or_else(|| panic!("no table in {text}"));
+    let own = || plain.rfind("FROM db.").map(|from| from + "FROM ".len());
+    let from = plain.rfind("siding__").or_else(own);
+    let from = from.unwrap_or_else(|| panic!("no table in {text}"));
     plain[from..]
         .chars()
         .take_while(|c| c.is_alphanumeric() || "_.".contains(*c))

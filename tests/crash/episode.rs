@@ -155,7 +155,7 @@ fn both(
         // A rollback that was done goes back again when it is repeated, and what is gone cannot be removed again.
         let is_done = match step.topic {
             "rollback" => promotions(&mut look) > before && is_final(&mut look),
-            "invalidate" => !has_dev(&mut look),
+            "invalidate" => expected.code == 0 && !has_dev(&mut look),
             _ => false,
         };
         if is_done {

@@ -148,7 +148,7 @@ fn a_rollback_that_died_before_it_was_done_is_finished_by_the_next_and_not_taken
 }
 
 #[cfg(unix)]
-fn unfinalize(workspace: &Workspace) {
+pub(crate) fn unfinalize(workspace: &Workspace) {
     let sql = "UPDATE siding_environments SET finalized_at = NULL";
     crate::processes::StateFile::of(workspace).execute(sql);
 }
@@ -197,7 +197,7 @@ fn a_preview_that_died_after_its_copy_shows_what_it_would_have_shown() {
 }
 
 /// Makes production's record say what the plan before the rollback said, not final: the views lag behind.
-fn unfinalize_with_the_plan_before(workspace: &Workspace) {
+pub(crate) fn unfinalize_with_the_plan_before(workspace: &Workspace) {
     let url = format!("sqlite://{}", workspace.path().join("state.db").display());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

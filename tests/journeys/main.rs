@@ -24,6 +24,8 @@ mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod dev_only;
+#[cfg(unix)]
+mod dev_only_kills;
 mod dev_only_postgres;
 mod dialects;
 mod engine_paths;
