@@ -293,12 +293,12 @@ async fn find_others(
         switch.moves.others = rights.filter(|(_, rights)| !rights.is_empty()).collect();
         return Ok(());
     }
-    let ledger = state.ledger().await.context("reading the ledger")?;
-    let ours: BTreeSet<TableName> = ledger
+    let ours: BTreeSet<TableName> = ours(state)
+        .await?
         .iter()
-        .map(|record| TableName {
+        .map(|name| TableName {
             catalog: None,
-            ..engine.listed(&record.entry.table)
+            ..engine.listed(name)
         })
         .collect();
     for (name, readers) in names.into_iter().zip(readers) {
@@ -326,6 +326,24 @@ async fn find_others(
         }
     }
     Ok(())
+}
+
+/// Everything of ours that may read a table: what the ledger has, and what earlier releases have not written into it.
+async fn ours(state: &StateStore) -> anyhow::Result<BTreeSet<TableName>> {
+    let ledger = state.ledger().await.context("reading the ledger")?;
+    let mut ours: BTreeSet<TableName> = ledger
+        .into_iter()
+        .map(|record| record.entry.table)
+        .collect();
+    let objects = state.every_object().await;
+    let objects = objects.context("reading the physical tables")?;
+    ours.extend(objects.into_iter().map(|object| object.table));
+    let environments = state.environments().await;
+    for environment in environments.context("reading the environments")? {
+        let shown = environment.snapshots.iter().filter(|entry| entry.view);
+        ours.extend(shown.map(|entry| environment.view(&entry.id.name)));
+    }
+    Ok(ours)
 }
 
 /// Writes down what the moves of `switch` make: tables under models' own names, and views that others stand on.

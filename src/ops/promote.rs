@@ -8,6 +8,7 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::engine::EngineAdapter;
+use crate::engine::EngineError;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
@@ -78,7 +79,7 @@ pub(super) async fn promote(
     write_down_views(engine, state, record, switch.made(), now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
-    let switched = carry_out(engine, state, record, &switch, (&lease, now), report).await?;
+    let switched = carry_out(engine, state, record, &switch, (&lease, now), who).await?;
     finish(state, record, &lease, now).await?;
     Ok(switched)
 }
@@ -90,15 +91,44 @@ async fn carry_out(
     record: &Environment,
     switch: &own_tables::Switch,
     (lease, now): (&Lease, DateTime<Utc>),
-    report: Reporter<'_>,
+    (control, report): (&Control, Reporter<'_>),
 ) -> anyhow::Result<Switched> {
-    let ours = async || still_ours(state, lease, &record.name).await;
-    let switched = scheduler::switch_if(engine, &switch.views, &switch.moves, ours, report).await?;
+    let switched = moved(engine, state, record, switch, (lease, control), report).await?;
     write_down_views(engine, state, record, switch.made_instead(), now).await?;
     let gone = state.mark_gone(&switch.gone(), now).await;
     gone.context("recording that views are gone")?;
     switch.end(engine, state, now).await?;
     Ok(switched)
+}
+
+/// Switches; where tables change places, again after an error that may pass: whoever reads them may be in the way.
+async fn moved(
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    record: &Environment,
+    switch: &own_tables::Switch,
+    (lease, control): (&Lease, &Control),
+    report: Reporter<'_>,
+) -> anyhow::Result<Switched> {
+    let mut tried = 0;
+    loop {
+        let ours = async || still_ours(state, lease, &record.name).await;
+        let (views, moves) = (&switch.views, &switch.moves);
+        let error = match scheduler::switch_if(engine, views, moves, ours, report).await {
+            Ok(switched) => return Ok(switched),
+            Err(error) => error,
+        };
+        tried += 1;
+        let may_pass = |cause: &(dyn std::error::Error + 'static)| {
+            let cause = cause.downcast_ref::<EngineError>();
+            cause.is_some_and(EngineError::is_retryable)
+        };
+        let again = !moves.coming.is_empty() && error.chain().any(may_pass);
+        let Some(delay) = control.retries.delay_after(tried).filter(|_| again) else {
+            return Err(error);
+        };
+        tokio::time::sleep(delay).await;
+    }
 }
 
 /// Writes down the views that a switch makes, and the schemas that it makes for them.
@@ -183,7 +213,7 @@ pub(super) async fn finish_switch(
     views.dressed = dressings(state, environment, None, &views, now).await?;
     let who = (control, report);
     let switch = own_tables::prepare(engine, state, environment, views, now, who).await?;
-    carry_out(engine, state, environment, &switch, (lease, now), report).await?;
+    carry_out(engine, state, environment, &switch, (lease, now), who).await?;
     finish(state, environment, lease, now).await
 }
 

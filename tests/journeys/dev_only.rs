@@ -2,6 +2,7 @@
 //! what else tables have besides rows.
 
 use crate::engines::on_both_engines;
+use crate::forward_only::job;
 use crate::workspace::Workspace;
 
 on_both_engines! {
@@ -13,6 +14,7 @@ on_both_engines! {
     descriptions_and_statements_reach_the_table_itself,
     a_restatement_fills_the_table_that_readers_see,
     what_a_table_was_moved_for_is_undone_when_its_model_becomes_a_view,
+    a_suffix_in_the_table_keeps_environments_beside_production,
 }
 
 const NOW: &str = "2024-01-04";
@@ -286,4 +288,74 @@ fn what_a_table_was_moved_for_is_undone_when_its_model_becomes_a_view() {
     workspace.apply("prod", "2024-01-05 00:20:00");
     assert!(shown(&workspace).contains(&"table db.sum".to_owned()));
     assert_eq!(total(&workspace), "4");
+}
+
+fn a_suffix_in_the_table_keeps_environments_beside_production() {
+    let workspace = workspace(&[("models/days.sql", DAYS), ("models/sum.sql", SUM)]);
+    let config = std::fs::read_to_string(workspace.path().join("config.yaml")).unwrap();
+    workspace.write(
+        "config.yaml",
+        &(config + "environment_suffix_target: table\n"),
+    );
+    workspace.apply("prod", NOW);
+    workspace.edit("models/sum.sql", "sum(x)", "sum(x) + 1000");
+    workspace.apply("dev", NOW);
+    let beside = ["table db.days", "table db.sum", "view db.sum__dev"];
+    assert_eq!(shown(&workspace), beside);
+    assert_eq!(workspace.rows("FROM db.sum__dev"), [["1003"]]);
+    assert_eq!(total(&workspace), "3");
+    workspace.apply("prod", NOW);
+    assert_eq!(shown(&workspace), beside);
+    assert_eq!(total(&workspace), "1003");
+    workspace.run(&["invalidate", "dev", "--sync"]).fine();
+    assert_eq!(shown(&workspace), ["table db.days", "table db.sum"]);
+}
+
+#[test]
+fn a_pull_request_is_deployed_by_moves_alone() {
+    let workspace = days();
+    workspace.edit("models/days.sql", "1 AS x", "100 AS x");
+    workspace.edit("models/sum.sql", "sum(x)", "sum(x) + 1000");
+    let prepared = job(
+        &workspace,
+        &serde_json::json!({"do": "prepare", "environment": "pr_1"}),
+    );
+    assert_eq!(
+        prepared["missing_for_prod"],
+        serde_json::json!({}),
+        "{prepared:#}"
+    );
+    assert_eq!(workspace.rows("FROM db__pr_1.sum"), [["1102"]]);
+    assert_eq!(total(&workspace), "3");
+
+    let promoted = job(
+        &workspace,
+        &serde_json::json!({
+            "do": "promote", "expected_prod_plan": null, "expected_project": null, "build": false,
+        }),
+    );
+    assert_eq!(promoted["answer"], "promoted", "{promoted:#}");
+    assert_eq!(total(&workspace), "1003");
+    assert!(shown(&workspace).contains(&"table db.sum".to_owned()));
+    assert_eq!(workspace.rows("FROM db__pr_1.sum"), [["1102"]]);
+}
+
+#[test]
+fn a_mode_that_cannot_be_is_said_when_loading() {
+    let workspace = workspace(&[("models/days.sql", DAYS)]);
+    let config = std::fs::read_to_string(workspace.path().join("config.yaml")).unwrap();
+    for (text, expected) in [
+        (
+            config.replace("dev_only", "sometimes"),
+            "`virtual_environment_mode`",
+        ),
+        (
+            config.clone() + "environment_catalog_mapping: {dev: wh}\n",
+            "keeps production's tables where their models are",
+        ),
+    ] {
+        workspace.write("config.yaml", &text);
+        let ended = workspace.run(&["plan"]).failed();
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    }
 }

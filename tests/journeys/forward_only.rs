@@ -363,7 +363,7 @@ pub(crate) fn options_that_contradict_each_other_are_refused() {
 }
 
 /// What the server asks of a job.
-fn job(workspace: &Workspace, task: &Value) -> Value {
+pub(crate) fn job(workspace: &Workspace, task: &Value) -> Value {
     use std::io::Write;
     let request = serde_json::json!({
         "version": 1, "project": workspace.path(), "config": workspace.path(), "data": workspace.path(),
