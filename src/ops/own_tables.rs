@@ -46,6 +46,8 @@ pub(super) struct Switch {
     leases: Vec<Lease>,
     /// Views that take the place of a table.
     instead: BTreeSet<TableName>,
+    /// Tables that stand where they are to be, each with the name of its version.
+    there: Vec<(TableName, TableName)>,
 }
 
 /// The tables of models as they were made, and which of them stand elsewhere.
@@ -160,6 +162,7 @@ pub(super) async fn prepare(
         moves: Moves::default(),
         leases: Vec::new(),
         instead: BTreeSet::new(),
+        there: Vec::new(),
     };
     if !record.name.is_prod() {
         return Ok(switch);
@@ -237,6 +240,7 @@ fn find_moves(
                  remove the state's file to build everything again",
                 name.plain()
             );
+            switch.there.push((name, version));
             continue;
         }
         let has_left = leave(moves, &mut drop, &name);
@@ -367,14 +371,17 @@ async fn write_down_moves(
         reason: why.reason.clone(),
     };
     let coming = switch.moves.coming.iter();
-    let coming = coming.map(|it| entry(&it.name, LedgerKind::OwnTable, &it.version));
+    let coming = coming.map(|it| (&it.name, &it.version));
+    let there = switch.there.iter().map(|(name, version)| (name, version));
+    let own = coming.chain(there);
+    let own = own.map(|(name, version)| entry(name, LedgerKind::OwnTable, version));
     let former = switch.moves.leaving.iter();
     let former: Vec<(&TableName, &TableName)> = former
         .filter_map(|it| Some((it.view.as_ref()?, &it.version)))
         .collect();
     let views = former.iter();
     let views = views.map(|(view, version)| entry(view, LedgerKind::View, version));
-    let entries: Vec<LedgerEntry> = coming.chain(views).collect();
+    let entries: Vec<LedgerEntry> = own.chain(views).collect();
     if entries.is_empty() {
         return Ok(());
     }

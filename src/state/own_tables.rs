@@ -26,10 +26,18 @@ pub struct InProduction {
 impl StateStore {
     /// Whether any table may stand under its model's own name.
     pub async fn has_own_tables(&self) -> Result<bool, StateError> {
-        let sql = "SELECT model FROM siding_ledger
-                   WHERE dropped_at IS NULL AND kind = 'own table' LIMIT 1";
-        let found: Vec<String> = query(sql).fetch_column(&mut *self.read().await?).await?;
-        Ok(!found.is_empty())
+        let sql = "SELECT kind FROM siding_ledger WHERE dropped_at IS NULL AND kind = 'own table'
+                   UNION
+                   SELECT naming FROM siding_environment_namings WHERE environment = $1";
+        let found: Vec<String> = query(sql)
+            .bind(EnvironmentName::prod().as_str())
+            .fetch_column(&mut *self.read().await?)
+            .await?;
+        let is_named = |text: &String| {
+            let naming = text.parse::<Naming>();
+            text == "own table" || naming.is_ok_and(|naming| naming.own_tables)
+        };
+        Ok(found.iter().any(is_named))
     }
 
     /// What production has for `model`; `None` where there is no production.

@@ -27,7 +27,7 @@ pub(crate) fn workspace(files: &[(&str, &str)]) -> Workspace {
     workspace
 }
 
-fn set_mode(workspace: &Workspace, dev_only: bool) {
+pub(crate) fn set_mode(workspace: &Workspace, dev_only: bool) {
     let config = std::fs::read_to_string(workspace.path().join("config.yaml")).unwrap();
     let mode = if dev_only { MODE } else { "" };
     let config = config.replace(MODE, "") + mode;

@@ -3,6 +3,7 @@
 
 use std::process::Stdio;
 
+use crate::dev_only::set_mode;
 use crate::dev_only::shown;
 use crate::dev_only::workspace;
 use crate::workspace::Workspace;
@@ -172,5 +173,38 @@ fn a_plan_waits_for_a_run_that_writes_the_table_that_is_to_leave() {
             .rows("SELECT CAST(day AS TEXT), count(*) FROM db.days GROUP BY day ORDER BY 1");
         assert_eq!(days.len(), 4, "{days:?}");
         assert!(days.iter().all(|row| row[1] == "1"), "{days:?}");
+    });
+}
+
+#[test]
+fn what_others_have_on_a_table_they_have_on_the_view_in_its_place() {
+    on_postgres(|| {
+        let workspace = two();
+        workspace.execute("CREATE SCHEMA bi");
+        workspace.execute("CREATE VIEW bi.report AS SELECT x * 100 AS x FROM db.a");
+        workspace.execute("GRANT SELECT ON db.a TO pg_monitor");
+        let may_read = "SELECT has_table_privilege('pg_monitor', 'db.a', 'SELECT')";
+        set_mode(&workspace, false);
+        workspace.edit("models/a.sql", "1 AS x", "2 AS x");
+        workspace.apply("prod", NOW);
+        assert_eq!(
+            shown(&workspace),
+            ["view bi.report", "view db.a", "view db.b"]
+        );
+        assert_eq!(workspace.rows("FROM bi.report"), [["200"]]);
+        assert_eq!(workspace.rows(may_read), [["t"]]);
+
+        // The other way it stands on a view that has to go.
+        set_mode(&workspace, true);
+        let plan = ["plan", "--execution-time", NOW, "--auto-apply"];
+        let ended = workspace.run(&plan).failed();
+        let told = "`bi.report` reads the view `db.a`, in whose place a table is to be";
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert_eq!(workspace.rows("FROM bi.report"), [["200"]]);
+        workspace.execute("DROP VIEW bi.report");
+        workspace.run(&plan).fine();
+        assert_eq!(shown(&workspace), ["table db.a", "table db.b"]);
+        assert_eq!(workspace.rows("FROM db.b"), [["12"]]);
+        assert_eq!(workspace.rows(may_read), [["t"]]);
     });
 }
