@@ -17,6 +17,12 @@ mod switch;
 mod webhook;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(overhead::BY_HAND) {
+        let [folder, statements] =
+            [arguments.next(), arguments.next()].map(Option::unwrap_or_default);
+        return overhead::by_hand(folder.as_ref(), statements.as_ref());
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     if std::env::args().any(|argument| argument == "overhead") {
         return overhead::measure(&folder.path().join("overhead"));
