@@ -90,7 +90,7 @@ pub trait EngineAdapter: Send + Sync {
     /// Runs one statement by itself and returns its rows.
     async fn query(&self, sql: &str) -> Result<Rows, EngineError>;
 
-    /// Opens a transaction that sees what is committed now.
+    /// Opens a transaction that sees what is committed when its first statement runs.
     async fn begin(&self) -> Result<Box<dyn Transaction>, EngineError>;
 
     /// The columns of a table or view in order; `None` if there is no such object.
@@ -322,8 +322,30 @@ pub trait Transaction: Send {
         Ok(())
     }
 
+    /// Runs statements in order, up to the first that fails, and returns the number of rows that the last one wrote. The
+    /// error names the statement that failed.
+    async fn execute_each(&mut self, statements: &[String]) -> Result<u64, EngineError> {
+        let mut written = 0;
+        for sql in statements {
+            written = self.execute(sql).await?;
+        }
+        Ok(written)
+    }
+
     /// Runs one statement and returns its rows; sees what this transaction wrote.
     async fn query(&mut self, sql: &str) -> Result<Rows, EngineError>;
+
+    /// Runs queries in order, up to the first that fails. The rows of those before it come back beside the error.
+    async fn query_each(&mut self, queries: &[String]) -> (Vec<Rows>, Result<(), EngineError>) {
+        let mut answers = Vec::new();
+        for sql in queries {
+            match self.query(sql).await {
+                Ok(rows) => answers.push(rows),
+                Err(error) => return (answers, Err(error)),
+            }
+        }
+        (answers, Ok(()))
+    }
 
     /// Makes everything visible at once. An error means that nothing became visible.
     async fn commit(self: Box<Self>) -> Result<(), EngineError>;

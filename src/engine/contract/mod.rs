@@ -145,6 +145,8 @@ on_every_engine! {
         a_dropped_transaction_leaves_nothing_and_frees_its_connection,
         what_a_transaction_creates_is_invisible_until_its_commit,
         what_has_failed_cannot_be_committed,
+        a_transaction_sees_what_was_committed_before_its_first_statement,
+        statements_sent_together_end_at_the_one_that_fails_and_it_is_named,
         two_views_switched_together_are_never_seen_half,
         of_two_writers_of_one_row_the_second_may_try_again,
         a_commit_that_breaks_a_rule_of_the_table_is_no_conflict;

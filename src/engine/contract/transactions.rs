@@ -66,6 +66,49 @@ pub(super) async fn what_has_failed_cannot_be_committed(world: World) {
     assert_eq!(committed, is_there);
 }
 
+pub(super) async fn a_transaction_sees_what_was_committed_before_its_first_statement(world: World) {
+    world.run(&["CREATE TABLE t (x INT)"]).await;
+    let mut transaction = world.engine.begin().await.unwrap();
+    let count = "SELECT count(*) FROM t";
+    for number in [1, 2] {
+        let insert = format!("INSERT INTO t VALUES ({number})");
+        world.run(&[&insert]).await;
+        let seen = transaction.query(count).await.unwrap();
+        assert_eq!(seen.single_u64().unwrap(), 1, "after {number} inserts");
+    }
+    transaction.rollback().await.unwrap();
+    assert_eq!(world.number(count).await, 2);
+
+    // One that was never used has nothing to end.
+    let unused = world.engine.begin().await.unwrap();
+    unused.commit().await.unwrap();
+    let unused = world.engine.begin().await.unwrap();
+    unused.rollback().await.unwrap();
+}
+
+pub(super) async fn statements_sent_together_end_at_the_one_that_fails_and_it_is_named(
+    world: World,
+) {
+    world.run(&["CREATE TABLE t (x INT)"]).await;
+    let statements = |sql: &[&str]| -> Vec<String> { sql.iter().map(|&sql| sql.into()).collect() };
+    let one = "INSERT INTO t VALUES (1)";
+    let three = "INSERT INTO t VALUES (2), (3), (4)";
+
+    let mut transaction = world.engine.begin().await.unwrap();
+    let broken = statements(&[one, "INSERT INTO nowhere VALUES (1)", three]);
+    let error = transaction.execute_each(&broken).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    transaction.rollback().await.unwrap();
+    assert_eq!(world.count("t").await, 0);
+
+    let mut transaction = world.engine.begin().await.unwrap();
+    let written = transaction.execute_each(&statements(&[one, three])).await;
+    assert_eq!(written.unwrap(), 3);
+    assert_eq!(transaction.execute_each(&[]).await.unwrap(), 0);
+    transaction.commit().await.unwrap();
+    assert_eq!(world.count("t").await, 4);
+}
+
 pub(super) async fn two_views_switched_together_are_never_seen_half(world: World) {
     let engine = Arc::clone(&world.engine);
     world

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use ::duckdb::Connection;
 use ::duckdb::InterruptHandle;
@@ -15,6 +17,8 @@ use crate::engine::duckdb::DuckDbConfig;
 use crate::engine::duckdb::open;
 use crate::engine::error::excerpt;
 use crate::engine::statement::is_single;
+
+const BEGIN: &str = "BEGIN TRANSACTION";
 
 /// One open database. The file is closed when the last adapter and transaction are gone.
 pub(super) struct Instance {
@@ -90,6 +94,16 @@ pub(super) struct Lease {
     instance: Arc<Instance>,
     /// Whether a transaction is open, to be rolled back when dropped.
     pub(super) in_transaction: bool,
+    /// Whether a transaction begins with the next statement.
+    pub(super) begins: bool,
+}
+
+/// What statements gave that ran in order, up to the first that failed.
+pub(super) struct Answers<T> {
+    /// One for each that did not fail.
+    pub(super) given: Vec<T>,
+    /// The failure, if there was one.
+    pub(super) ended: Result<(), EngineError>,
 }
 
 impl Lease {
@@ -115,71 +129,81 @@ impl Lease {
             connection: Some(connection),
             instance: Arc::clone(instance),
             in_transaction: false,
+            begins: false,
         })
     }
 
-    /// Runs one statement with `work`, as [`run_blocking`](Self::run_blocking) does.
+    /// Runs one statement with `work`, as [`run_each`](Self::run_each) does.
     pub(super) async fn run<T: Send + 'static>(
         self,
         sql: &str,
         work: fn(&Connection, &str) -> ::duckdb::Result<T>,
     ) -> Result<(Self, Result<T, EngineError>), EngineError> {
-        tracing::trace!(sql);
-        let sql = sql.to_owned();
-        self.run_blocking(move |connection| {
-            if !is_single(&sql) {
-                return Err(EngineError::more_than_one(&sql));
-            }
-            work(connection, &sql).map_err(|error| classify(&sql, &error))
-        })
-        .await
+        let (lease, Answers { mut given, ended }) = self.run_each(&[sql.to_owned()], work).await?;
+        let nothing = || EngineError::Answer("the statement gave no answer".to_owned());
+        Ok((lease, ended.and_then(|()| given.pop().ok_or_else(nothing))))
     }
 
-    /// Runs statements in order, up to the first that fails.
-    pub(super) async fn run_all(
-        self,
+    /// Runs statements in order with `work`, up to the first that fails, after the beginning of a transaction that is still
+    /// to begin. All of them run on one thread that may block: each change of threads costs as much as a small statement.
+    /// Gives the lease back, unless the driver panicked.
+    ///
+    /// When this future is dropped early, the statement that runs is interrupted, none follows, and the lease ends with it.
+    pub(super) async fn run_each<T: Send + 'static>(
+        mut self,
         statements: &[String],
-    ) -> Result<(Self, Result<(), EngineError>), EngineError> {
+        work: fn(&Connection, &str) -> ::duckdb::Result<T>,
+    ) -> Result<(Self, Answers<T>), EngineError> {
+        if self.begins {
+            tracing::trace!(sql = BEGIN);
+        }
         for sql in statements {
             tracing::trace!(sql);
         }
-        let statements = statements.to_vec();
-        self.run_blocking(move |connection| {
-            if let Some(sql) = statements.iter().find(|sql| !is_single(sql)) {
-                return Err(EngineError::more_than_one(sql));
-            }
-            statements.iter().try_for_each(|sql| {
-                connection
-                    .execute_batch(sql)
-                    .map_err(|error| classify(sql, &error))
-            })
-        })
-        .await
-    }
-
-    /// Works on a thread that may block. Gives the lease back, unless the driver panicked.
-    ///
-    /// When this future is dropped early, the statement is interrupted and the lease ends with it.
-    async fn run_blocking<T: Send + 'static>(
-        self,
-        work: impl FnOnce(&Connection) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<(Self, Result<T, EngineError>), EngineError> {
-        let handle = self
-            .connection
-            .as_ref()
-            .ok_or_else(closed)?
-            .interrupt_handle();
+        let connection = self.connection.as_ref().ok_or_else(closed)?;
+        let handle = connection.interrupt_handle();
+        let is_stopped: Arc<AtomicBool> = Arc::default();
+        let (of_task, statements) = (Arc::clone(&is_stopped), statements.to_vec());
         let mut task = tokio::task::spawn_blocking(move || {
-            let result = self.connection.as_ref().ok_or_else(closed).and_then(work);
-            (self, result)
+            let mut given = Vec::with_capacity(statements.len());
+            let ended = self.work_through(&statements, work, &mut given, &of_task);
+            (self, Answers { given, ended })
         });
         // Declared after the task, so dropped before it: the lease is not back yet.
-        let mut guard = InterruptOnDrop(Some(handle));
+        let mut guard = StopOnDrop {
+            handle: Some(handle),
+            is_stopped,
+        };
         let done = (&mut task).await;
-        guard.0 = None;
+        guard.handle = None;
         done.map_err(|panic| EngineError::Closed {
             message: panic.to_string(),
         })
+    }
+
+    fn work_through<T>(
+        &mut self,
+        statements: &[String],
+        work: fn(&Connection, &str) -> ::duckdb::Result<T>,
+        given: &mut Vec<T>,
+        is_stopped: &AtomicBool,
+    ) -> Result<(), EngineError> {
+        let connection = self.connection.as_ref().ok_or_else(closed)?;
+        if let Some(sql) = statements.iter().find(|sql| !is_single(sql)) {
+            return Err(EngineError::more_than_one(sql));
+        }
+        if self.begins {
+            send(connection, BEGIN).map_err(|error| classify(BEGIN, &error))?;
+            (self.begins, self.in_transaction) = (false, true);
+        }
+        for sql in statements {
+            // An interrupt hits only what runs.
+            if is_stopped.load(Ordering::SeqCst) {
+                return Err(EngineError::Interrupted { sql: excerpt(sql) });
+            }
+            given.push(work(connection, sql).map_err(|error| classify(sql, &error))?);
+        }
+        Ok(())
     }
 }
 
@@ -196,14 +220,25 @@ impl Drop for Lease {
     }
 }
 
-struct InterruptOnDrop(Option<Arc<InterruptHandle>>);
+/// Stops work that nobody waits for any more.
+struct StopOnDrop {
+    /// `None` once the work is done.
+    handle: Option<Arc<InterruptHandle>>,
+    is_stopped: Arc<AtomicBool>,
+}
 
-impl Drop for InterruptOnDrop {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
+        if let Some(handle) = &self.handle {
+            self.is_stopped.store(true, Ordering::SeqCst);
             handle.interrupt();
         }
     }
+}
+
+/// Runs a statement of which only matters whether it succeeds.
+pub(super) fn send(connection: &Connection, sql: &str) -> ::duckdb::Result<()> {
+    connection.execute_batch(sql)
 }
 
 /// Runs a statement and returns how many rows it wrote.

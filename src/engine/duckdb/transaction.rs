@@ -15,17 +15,30 @@ pub(super) struct DuckDbTransaction {
 }
 
 impl DuckDbTransaction {
-    pub(super) async fn begin(lease: Lease) -> Result<Self, EngineError> {
-        let (mut lease, begun) = lease.run("BEGIN TRANSACTION", instance::execute).await?;
-        begun?;
-        lease.in_transaction = true;
-        Ok(Self { lease: Some(lease) })
+    /// Sends nothing yet: DuckDB takes its view of a database when a transaction first looks at it, not when it begins. So
+    /// its beginning goes with its first statement, and is no change of threads of its own.
+    pub(super) fn begin(mut lease: Lease) -> Self {
+        lease.begins = true;
+        Self { lease: Some(lease) }
     }
 
     fn take(&mut self) -> Result<Lease, EngineError> {
         self.lease.take().ok_or_else(|| EngineError::Closed {
             message: "an earlier statement of this transaction was cancelled".to_owned(),
         })
+    }
+
+    /// Ends it with `sql`. One that never sent a statement has nothing to end.
+    async fn end(
+        &mut self,
+        sql: &str,
+    ) -> Result<(Option<Lease>, Result<u64, EngineError>), EngineError> {
+        let lease = self.take()?;
+        if lease.begins {
+            return Ok((None, Ok(0)));
+        }
+        let (lease, ended) = lease.run(sql, instance::execute).await?;
+        Ok((Some(lease), ended))
     }
 }
 
@@ -38,9 +51,16 @@ impl Transaction for DuckDbTransaction {
     }
 
     async fn execute_all(&mut self, statements: &[String]) -> Result<(), EngineError> {
-        let (lease, done) = self.take()?.run_all(statements).await?;
+        let (lease, done) = self.take()?.run_each(statements, instance::send).await?;
         self.lease = Some(lease);
-        done
+        done.ended
+    }
+
+    async fn execute_each(&mut self, statements: &[String]) -> Result<u64, EngineError> {
+        let (lease, written) = self.take()?.run_each(statements, instance::execute).await?;
+        self.lease = Some(lease);
+        written.ended?;
+        Ok(written.given.last().copied().unwrap_or(0))
     }
 
     async fn query(&mut self, sql: &str) -> Result<Rows, EngineError> {
@@ -49,16 +69,34 @@ impl Transaction for DuckDbTransaction {
         rows
     }
 
+    async fn query_each(&mut self, queries: &[String]) -> (Vec<Rows>, Result<(), EngineError>) {
+        let lease = match self.take() {
+            Ok(lease) => lease,
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        match lease.run_each(queries, instance::query).await {
+            Ok((lease, answers)) => {
+                self.lease = Some(lease);
+                (answers.given, answers.ended)
+            }
+            Err(error) => (Vec::new(), Err(error)),
+        }
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<(), EngineError> {
-        let (mut lease, committed) = self.take()?.run("COMMIT", instance::execute).await?;
+        let (lease, committed) = self.end("COMMIT").await?;
         // A failed commit has ended the transaction as well.
-        lease.in_transaction = false;
+        if let Some(mut lease) = lease {
+            lease.in_transaction = false;
+        }
         committed.map(drop)
     }
 
     async fn rollback(mut self: Box<Self>) -> Result<(), EngineError> {
-        let (mut lease, undone) = self.take()?.run("ROLLBACK", instance::execute).await?;
-        lease.in_transaction = undone.is_err();
+        let (lease, undone) = self.end("ROLLBACK").await?;
+        if let Some(mut lease) = lease {
+            lease.in_transaction = undone.is_err();
+        }
         undone.map(drop)
     }
 }

@@ -110,6 +110,25 @@ async fn writers_of_one_row_conflict_and_may_try_again() {
     assert!(error.is_retryable(), "{error}");
 }
 
+#[tokio::test]
+async fn a_view_that_is_broken_has_columns_and_what_is_not_there_has_none() {
+    let engine = memory().await;
+    let views = [
+        "CREATE SCHEMA a",
+        "CREATE SCHEMA b",
+        "CREATE TABLE b.t AS SELECT 1 AS x",
+        "CREATE VIEW a.t AS SELECT x FROM b.t",
+        "DROP TABLE b.t",
+    ];
+    run(&*engine, &views).await;
+    let columns = async |schema, name| engine.columns(&TableName::new(schema, name)).await.unwrap();
+    let broken = columns("a", "T").await.unwrap();
+    assert_eq!(broken[0].name, "x");
+    for (schema, name) in [("b", "t"), ("a", "u"), ("nowhere", "t")] {
+        assert_eq!(columns(schema, name).await, None, "{schema}.{name}");
+    }
+}
+
 /// DuckDB's own parser is asked how many statements it sees.
 #[tokio::test]
 async fn statements_are_counted_as_duckdb_counts_them() {
