@@ -60,7 +60,7 @@ pub(super) struct Subject<'a> {
     pub(super) time_type: Option<&'a str>,
 }
 
-/// Runs the audits of `model` through `query`, in the order declared.
+/// Runs the audits of `model` through `query`, in the order declared. `query` runs queries up to the first that fails.
 ///
 /// # Errors
 /// [`AuditFailure`] when a blocking audit finds rows; other errors when an audit cannot be rendered or run.
@@ -71,7 +71,7 @@ pub(super) async fn run_audits<Q>(
     mut query: Q,
 ) -> anyhow::Result<Audited>
 where
-    Q: AsyncFnMut(String) -> Result<Rows, EngineError>,
+    Q: AsyncFnMut(&[String]) -> (Vec<Rows>, Result<(), EngineError>),
 {
     let mut audited = Audited::default();
     let time_column = model.kind.time_column();
@@ -89,14 +89,30 @@ where
         }
         _ => subject.table.to_string(),
     };
-    for audit in &model.audits {
+    let counts = model.audits.iter().map(|audit| {
         let sql = scope.audit(&audit.query, model, subject.range, rows_of.clone());
         let sql =
             sql.with_context(|| format!("rendering audit `{}` of `{}`", audit.name, model.name))?;
         let sql = sql.trim_end().trim_end_matches(';');
-        let rows = query(format!("{named}SELECT COUNT(*) FROM ({sql}) AS audit")).await;
-        let rows =
-            rows.with_context(|| format!("running audit `{}` of `{}`", audit.name, model.name))?;
+        Ok(format!("{named}SELECT COUNT(*) FROM ({sql}) AS audit"))
+    });
+    let counts: Vec<String> = counts.collect::<anyhow::Result<_>>()?;
+    if counts.is_empty() {
+        return Ok(audited);
+    }
+    let (answers, ended) = query(&counts).await;
+    let mut answers = answers.into_iter();
+    let mut error = ended.err();
+    for audit in &model.audits {
+        let Some(rows) = answers.next() else {
+            let error = error
+                .take()
+                .map_or_else(|| anyhow::anyhow!("it gave no answer"), anyhow::Error::from);
+            return Err(error.context(format!(
+                "running audit `{}` of `{}`",
+                audit.name, model.name
+            )));
+        };
         let rows = rows
             .single_u64()
             .context("an audit's count is one number")?;
@@ -148,6 +164,16 @@ pub async fn audit_table(
         range,
         time_type: time_type.as_deref(),
     };
-    let audited = run_audits(scope, model, &subject, async |sql| engine.query(&sql).await).await?;
+    let query = async |counts: &[String]| {
+        let mut answers = Vec::new();
+        for sql in counts {
+            match engine.query(sql).await {
+                Ok(rows) => answers.push(rows),
+                Err(error) => return (answers, Err(error)),
+            }
+        }
+        (answers, Ok(()))
+    };
+    let audited = run_audits(scope, model, &subject, query).await?;
     Ok(audited.warnings)
 }

@@ -41,11 +41,7 @@ pub(super) async fn run(
     batch: Batch<'_>,
 ) -> anyhow::Result<Done> {
     let control = filling.control;
-    let _turn = filling
-        .turns
-        .acquire()
-        .await
-        .context("waiting for a connection")?;
+    let _turn = filling.turns.next().await?;
     if control.stop.is_asked() {
         return Err(Stopped.into());
     }
@@ -81,6 +77,7 @@ pub(super) async fn run(
         rows: written.rows,
         bytes: None,
         took,
+        finished_at: control.now(),
     };
     Ok(Done {
         record,
@@ -143,6 +140,10 @@ fn may_pass(error: &anyhow::Error) -> bool {
 
 /// Looks whether the environment still is as it was when the work was found.
 async fn still_same_environment(filling: &Filling<'_>) -> anyhow::Result<()> {
+    if !filling.turns.should_look() {
+        return Ok(());
+    }
+    let looked = Instant::now();
     let standing = filling
         .state
         .standing(filling.environment)
@@ -151,6 +152,7 @@ async fn still_same_environment(filling: &Filling<'_>) -> anyhow::Result<()> {
     let BoundTo { plan_id, finished } = filling.bound_to;
     let (found, is_finished) = standing.unzip();
     if found.as_deref() == plan_id && (!finished || is_finished == Some(true)) {
+        filling.turns.saw(looked);
         return Ok(());
     }
     Err(EnvironmentChanged.into())

@@ -13,6 +13,7 @@ use crate::plan::Work;
 use crate::scheduler::Filling;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::Known;
 use crate::scheduler::materialize::time_condition;
 use crate::scheduler::materialize::widened;
 use crate::snapshot::Alteration;
@@ -51,6 +52,7 @@ pub(super) async fn begin(
         model: &filling.scope.snapshots[&work.name].model,
         table: &work.table,
         stand_in: None,
+        known: &Known::default(),
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,

@@ -20,6 +20,8 @@ mod promote;
 mod queue;
 mod ready;
 mod render;
+mod turns;
+mod unrecorded;
 
 pub use around::Around;
 pub use audit::AuditFailure;
@@ -48,5 +50,6 @@ pub use promote::switch_if;
 pub use queue::BoundTo;
 pub use queue::Filling;
 pub use queue::fill;
-pub use queue::turns;
 pub use render::Scope;
+pub use turns::Turns;
+pub use turns::turns;

@@ -115,35 +115,45 @@ impl Past {
         }
     }
 
-    /// Records that `range` is written.
+    /// Whether batches that are in the table may wait for their record while others are written: a kill repeats them, which
+    /// replaces their own rows. Where a batch may not run twice, the mark names the last one only, so each is recorded
+    /// before the next begins.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.is_dependent
+    }
+
+    /// Records that batches are written, in the order in which they were.
     ///
-    /// Where something behind it was written before it, that is made of what was there then. So nothing is recorded
+    /// Where something behind one was written before it, that is made of what was there then. So nothing is recorded
     /// until all of it is written anew: a process that dies before finds the same range missing.
     pub(super) async fn record(
         &mut self,
         filling: &Filling<'_>,
         work: &Work,
         lease: &Lease,
-        batch: &BatchRecord,
+        batches: impl IntoIterator<Item = BatchRecord>,
     ) -> anyhow::Result<()> {
-        let range = batch.range;
-        self.held.push(batch.clone());
         self.is_new = false;
-        if let Some(marker) = &mut self.marker {
-            marker.last = Some(range);
-        }
         let last = self.filled.span().map(Interval::end);
         let ahead = work.batches.last().map(|last| last.end());
-        let holds_back = self.is_dependent
-            && last.is_some_and(|last| range.end() < last)
-            && ahead.is_some_and(|ahead| range.end() < ahead);
+        let mut holds_back = false;
+        for batch in batches {
+            let range = batch.range;
+            if let Some(marker) = &mut self.marker {
+                marker.last = Some(range);
+            }
+            holds_back = self.is_dependent
+                && last.is_some_and(|last| range.end() < last)
+                && ahead.is_some_and(|ahead| range.end() < ahead);
+            self.held.push(batch);
+        }
         if holds_back {
             return Ok(());
         }
-        let (now, finished_at) = (filling.now, filling.control.now());
-        for batch in self.held.drain(..) {
-            let recorded = filling.state.record_batch(lease, &batch, now, finished_at);
-            recorded.await.context("recording the batch")?;
+        let batches = std::mem::take(&mut self.held);
+        let recorded = filling.state.record_batches(lease, &batches, filling.now);
+        recorded.await.context("recording the batch")?;
+        for batch in batches {
             self.filled.insert(batch.range);
         }
         Ok(())
@@ -248,13 +258,13 @@ impl Marker {
         range: Interval,
     ) -> anyhow::Result<()> {
         let Self { table, .. } = self;
-        transaction.execute(&format!("DELETE FROM {table}")).await?;
+        let clear = format!("DELETE FROM {table}");
         let (start, end) = (
             range.start().timestamp_millis(),
             range.end().timestamp_millis(),
         );
         let insert = format!("INSERT INTO {table} (start_ms, end_ms) VALUES ({start}, {end})");
-        transaction.execute(&insert).await?;
+        transaction.execute_each(&[clear, insert]).await?;
         Ok(())
     }
 }

@@ -9,7 +9,6 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
@@ -27,6 +26,7 @@ use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::Stopped;
+use crate::scheduler::Turns;
 use crate::scheduler::batch;
 use crate::scheduler::batch::Done;
 use crate::scheduler::batch::EnvironmentChanged;
@@ -34,9 +34,11 @@ use crate::scheduler::copy;
 use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::Known;
 use crate::scheduler::past::Past;
 use crate::scheduler::place::Places;
 use crate::scheduler::ready::Ready;
+use crate::scheduler::unrecorded::Unrecorded;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Version;
@@ -66,14 +68,9 @@ pub struct Filling<'a> {
     /// Renews the leases.
     pub keeper: &'a Keeper,
     /// As many as transactions may do work at once.
-    pub turns: Semaphore,
+    pub turns: Turns,
     /// Who is told.
     pub report: Reporter<'a>,
-}
-
-/// As many turns as `engine` lets transactions work at once.
-pub fn turns(engine: &dyn EngineAdapter) -> Semaphore {
-    Semaphore::new(engine.concurrency().max(1))
 }
 
 /// How an environment was when work for it was found.
@@ -88,7 +85,8 @@ pub struct BoundTo<'a> {
 /// Fills `work`, whose models come parents first.
 ///
 /// A model that fails stops its descendants, nothing else. Each batch is recorded in the state after its
-/// transaction is committed, so a kill at any moment repeats at most the batches in flight. Of several processes, one
+/// transaction is committed, so a kill at any moment repeats at most the batches in flight and those of the last tenth of a
+/// second. Of several processes, one
 /// writes a table; the others wait for it and then do only what is still missing.
 pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
     (filling.report)(Progress::Started {
@@ -261,15 +259,15 @@ async fn fill_table(
             batches: outcome.elsewhere,
         });
     }
-    let mut batches = batches.into_iter();
-    let mut running = FuturesUnordered::new();
-    let mut failed = None;
+    let (mut batches, known) = (batches.into_iter(), Known::default());
+    let (mut running, mut written) = (FuturesUnordered::new(), Unrecorded::default());
+    let (mut is_made, mut failed) = (false, None);
     loop {
         // The first one makes the table, which two cannot do at once.
-        let most = if outcome.batches.is_empty() {
-            1
-        } else {
+        let most = if is_made {
             batches_at_once(filling, model)
+        } else {
+            1
         };
         // What runs is never dropped half way for the failure of another batch.
         while failed.is_none() && running.len() < most {
@@ -283,6 +281,7 @@ async fn fill_table(
                 model,
                 table: table.name,
                 stand_in: table.stand_in,
+                known: &known,
                 range,
                 first,
                 marker,
@@ -290,25 +289,37 @@ async fn fill_table(
             };
             running.push(batch::run(filling, work, batch));
         }
-        match running.next().await {
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            () = written.due() => {
+                if let Err(error) = written.record(filling, work, lease, &mut past, outcome).await {
+                    failed.get_or_insert(error);
+                }
+                continue;
+            }
+        };
+        let is_last = ended.is_none();
+        match ended {
             Some(Ok(done)) => {
-                past.record(filling, work, lease, &done.record).await?;
-                (filling.report)(Progress::Filled {
-                    name: work.name.clone(),
-                    range: done.record.range,
-                    rows: done.record.rows,
-                    audits: done.audits_passed,
-                    took: done.record.took,
-                });
-                outcome.add(done);
+                is_made = true;
+                written.add(done);
             }
             Some(Err(error)) => {
                 failed.get_or_insert(error);
             }
-            None => break,
+            None => {}
+        }
+        if (is_last || !past.may_wait())
+            && let Err(error) = written
+                .record(filling, work, lease, &mut past, outcome)
+                .await
+        {
+            failed.get_or_insert(error);
+        }
+        if is_last {
+            return failed.map_or(Ok(()), Err);
         }
     }
-    failed.map_or(Ok(()), Err)
 }
 
 /// How many batches of one model may be written at the same time.
@@ -377,6 +388,7 @@ async fn make(filling: &Filling<'_>, table: &Table<'_>, model: &Model) -> anyhow
         model,
         table: table.name,
         stand_in: table.stand_in,
+        known: &Known::default(),
         range: day.expect("a day is not empty"),
         first: false,
         marker: None,
@@ -399,7 +411,7 @@ impl ModelOutcome {
         }
     }
 
-    fn add(&mut self, done: Done) {
+    pub(super) fn add(&mut self, done: Done) {
         self.batches.push(done.record.range);
         if let Some(rows) = done.record.rows {
             self.rows = Some(self.rows.unwrap_or(0).saturating_add(rows));

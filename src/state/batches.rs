@@ -16,6 +16,7 @@ use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::query;
 use crate::state::intervals;
+use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
 use crate::state::keys::with_names;
@@ -43,6 +44,23 @@ pub struct BatchRecord {
     pub bytes: Option<u64>,
     /// From the first statement to the commit.
     pub took: Duration,
+    /// When it was committed.
+    pub finished_at: DateTime<Utc>,
+}
+
+impl BatchRecord {
+    fn filled(&self) -> FilledInterval {
+        FilledInterval {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            start_ms: millis(self.range.start()),
+            end_ms: millis(self.range.end()),
+        }
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// How fast a model was filled: one batch of its past.
@@ -59,47 +77,41 @@ pub struct Pace {
 }
 
 impl StateStore {
-    /// Records that a batch is in the table, if `lease` on that table is still ours.
+    /// Records that batches are in their table, if `lease` on that table is still ours: all of them or none.
     ///
     /// # Errors
     /// [`StateError::Overtaken`] or [`StateError::Cleared`] if it is not; then nothing is recorded.
-    pub async fn record_batch(
+    pub async fn record_batches(
         &self,
         lease: &Lease,
-        batch: &BatchRecord,
+        batches: &[BatchRecord],
         now: DateTime<Utc>,
-        finished_at: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        let (start_ms, end_ms) = (millis(batch.range.start()), millis(batch.range.end()));
-        let filled = FilledInterval {
-            name: batch.name.clone(),
-            version: batch.version.clone(),
-            start_ms,
-            end_ms,
-        };
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let filled: Vec<FilledInterval> = batches.iter().map(BatchRecord::filled).collect();
         let mut transaction = self.write().await?;
         leases::check(&mut transaction, lease).await?;
-        intervals::append(&mut transaction, &[filled], false, now).await?;
-        query(
-            "INSERT INTO siding_batches (
-                 name, version, start_at, end_at, finished_at, environment,
-                 units, row_count, byte_count, milliseconds)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(batch.name.to_string())
-        .bind(&batch.version.0)
-        .bind(start_ms)
-        .bind(end_ms)
-        .bind(millis(finished_at))
-        .bind(batch.environment.as_str())
-        .bind(number(batch.units))
-        .bind(batch.rows.map(number))
-        .bind(batch.bytes.map(number))
-        .bind(i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX))
-        .execute(&mut transaction)
-        .await?;
+        intervals::append(&mut transaction, &filled, false, now).await?;
+        for batches in batches.chunks(ROWS_PER_STATEMENT) {
+            let mut query = query(
+                "INSERT INTO siding_batches (
+                     name, version, start_at, end_at, finished_at, environment,
+                     units, row_count, byte_count, milliseconds) ",
+            );
+            query.push_values(batches, |row, batch| {
+                row.push_bind(batch.name.to_string())
+                    .push_bind(batch.version.0.clone())
+                    .push_bind(millis(batch.range.start()))
+                    .push_bind(millis(batch.range.end()))
+                    .push_bind(millis(batch.finished_at))
+                    .push_bind(batch.environment.as_str())
+                    .push_bind(number(batch.units))
+                    .push_bind(batch.rows.map(number))
+                    .push_bind(batch.bytes.map(number))
+                    .push_bind(i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX));
+            });
+            query.push(" ON CONFLICT DO NOTHING");
+            query.execute(&mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -107,7 +119,7 @@ impl StateStore {
     /// Records that a table holds `range`, which somebody else wrote, if `lease` on that table is ours.
     ///
     /// # Errors
-    /// As [`StateStore::record_batch`].
+    /// As [`StateStore::record_batches`].
     pub async fn record_filled_under(
         &self,
         lease: &Lease,
@@ -216,6 +228,7 @@ mod tests {
             rows: Some(10),
             bytes: None,
             took: Duration::from_millis(4),
+            finished_at: at(21),
         }
     }
 
@@ -238,17 +251,17 @@ mod tests {
             let late = lease(&store, "ada", 0).await;
             let current = lease(&store, "bob", 20).await;
             let error = store
-                .record_batch(&late, &batch(0, 10), at(0), at(21))
+                .record_batches(&late, &[batch(0, 5), batch(5, 10)], at(0))
                 .await
                 .unwrap_err();
             assert!(matches!(error, StateError::Overtaken { .. }), "{error}");
             assert!(store.paces(&[key().0]).await.unwrap().is_empty());
             assert!(store.intervals(&[key()]).await.unwrap()[&key()].is_empty());
 
-            let recorded = batch(0, 10);
+            let recorded = [batch(0, 10)];
             for _ in 0..2 {
                 store
-                    .record_batch(&current, &recorded, at(0), at(21))
+                    .record_batches(&current, &recorded, at(0))
                     .await
                     .unwrap();
             }
@@ -269,11 +282,17 @@ mod tests {
     async fn of_many_batches_the_latest_hundred_are_kept() {
         samples::on_both(async |store| {
             let lease = lease(&store, "ada", 0).await;
-            for minute in 0..130 {
-                store
-                    .record_batch(&lease, &batch(minute, minute + 1), at(0), at(minute))
-                    .await
-                    .unwrap();
+            let minutes = |minutes: std::ops::Range<i64>| -> Vec<BatchRecord> {
+                let batches = minutes.map(|minute| BatchRecord {
+                    finished_at: at(minute),
+                    ..batch(minute, minute + 1)
+                });
+                batches.collect()
+            };
+            // More than fit in one statement, and one alone.
+            for batches in [minutes(0..129), minutes(129..130)] {
+                let recorded = store.record_batches(&lease, &batches, at(0));
+                recorded.await.unwrap();
             }
             assert_eq!(store.forget_old_batches().await.unwrap(), 30);
             assert_eq!(store.paces(&[key().0]).await.unwrap()[&key().0].len(), 100);

@@ -105,6 +105,12 @@ pub(super) enum Connection {
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
+impl Connection {
+    fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+}
+
 /// A value that is bound.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -243,13 +249,12 @@ impl Query {
     }
 
     /// The text, with values as `?1` for SQLite: that looks for `$1` by name, among all that stand before it.
-    fn text_for(&self, connection: &Connection) -> String {
-        let (sql, open, close) = match connection {
-            Connection::Sqlite(_) => (self.sql.replace('$', "?"), "json_each(", ")"),
-            Connection::Postgres(_) => {
-                let open = "json_array_elements(CAST(";
-                (self.sql.clone(), open, " AS json))")
-            }
+    fn text_for(&self, is_sqlite: bool) -> String {
+        let (sql, open, close) = if is_sqlite {
+            (self.sql.replace('$', "?"), "json_each(", ")")
+        } else {
+            let open = "json_array_elements(CAST(";
+            (self.sql.clone(), open, " AS json))")
         };
         if sql.contains(OPEN) {
             sql.replace(OPEN, open).replace(CLOSE, close)
@@ -260,7 +265,7 @@ impl Query {
 
     /// Runs it and returns how many rows it wrote.
     pub(super) async fn execute(self, connection: &mut Connection) -> Result<u64, StateError> {
-        let sql = AssertSqlSafe(self.text_for(connection));
+        let sql = AssertSqlSafe(self.text_for(connection.is_sqlite()));
         Ok(match connection {
             Connection::Sqlite(transaction) => sqlx::query_with(sql, sqlite_arguments(self.values))
                 .persistent(self.is_fixed)
@@ -282,7 +287,7 @@ impl Query {
         self,
         connection: &mut Connection,
     ) -> Result<Vec<T>, StateError> {
-        let sql = AssertSqlSafe(self.text_for(connection));
+        let sql = AssertSqlSafe(self.text_for(connection.is_sqlite()));
         Ok(match connection {
             Connection::Sqlite(transaction) => {
                 sqlx::query_as_with(sql, sqlite_arguments(self.values))
@@ -294,6 +299,25 @@ impl Query {
                 sqlx::query_as_with(sql, postgres_arguments(self.values)?)
                     .persistent(self.is_fixed)
                     .fetch_all(&mut **transaction)
+                    .await?
+            }
+        })
+    }
+
+    /// Every row of a statement that only reads, and is a transaction of its own.
+    pub(super) async fn fetch_alone<T: Record>(self, pool: &Pool) -> Result<Vec<T>, StateError> {
+        let sql = AssertSqlSafe(self.text_for(matches!(pool, Pool::Sqlite(_))));
+        Ok(match pool {
+            Pool::Sqlite(pool) => {
+                sqlx::query_as_with(sql, sqlite_arguments(self.values))
+                    .persistent(self.is_fixed)
+                    .fetch_all(pool)
+                    .await?
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_as_with(sql, postgres_arguments(self.values)?)
+                    .persistent(self.is_fixed)
+                    .fetch_all(pool)
                     .await?
             }
         })

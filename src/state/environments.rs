@@ -254,10 +254,11 @@ impl StateStore {
         name: &EnvironmentName,
     ) -> Result<Option<(String, bool)>, StateError> {
         let sql = "SELECT plan_id, finalized_at FROM siding_environments WHERE name = $1";
-        let row: Option<(String, Option<i64>)> = query(sql)
+        let rows: Vec<(String, Option<i64>)> = query(sql)
             .bind(name.as_str())
-            .fetch_optional(&mut *self.read().await?)
+            .fetch_alone(self.pool())
             .await?;
+        let row = rows.into_iter().next();
         Ok(row.map(|(plan_id, finalized_at)| (plan_id, finalized_at.is_some())))
     }
 

@@ -195,11 +195,11 @@ impl StateStore {
 
     /// Whether `lease` is ours at this moment.
     pub async fn still_holds(&self, lease: &Lease) -> Result<bool, StateError> {
-        let fences: Vec<i64> = query("SELECT fence FROM siding_leases WHERE subject = $1")
+        let fences: Vec<(i64,)> = query("SELECT fence FROM siding_leases WHERE subject = $1")
             .bind(&lease.subject.0)
-            .fetch_column(&mut *self.read().await?)
+            .fetch_alone(self.pool())
             .await?;
-        Ok(fences.contains(&lease.fence))
+        Ok(fences.contains(&(lease.fence,)))
     }
 
     /// Whether nobody has taken `lease` over.

@@ -203,7 +203,7 @@ impl StateStore {
         };
         for place in ["siding_ledger", "siding_objects"] {
             let sql = format!("SELECT dropped_at FROM {place} {condition}");
-            let dropped: Vec<i64> = of(sql).fetch_column(&mut *self.read().await?).await?;
+            let dropped: Vec<(i64,)> = of(sql).fetch_alone(self.pool()).await?;
             if dropped.is_empty() {
                 continue;
             }

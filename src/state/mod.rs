@@ -115,6 +115,8 @@ impl StateStore {
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
+            // A file does not go away as a server does, and asking costs as much as a statement.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(|error| fail(error::reason(&error)))?;
@@ -180,6 +182,11 @@ impl StateStore {
     /// A transaction whose reads all see the same moment.
     async fn read(&self) -> Result<Transaction, StateError> {
         self.pool.read().await
+    }
+
+    /// Where statements run that are a transaction of their own.
+    fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// A transaction that has the right to write from its start, so it never fails half way for it.

@@ -26,13 +26,9 @@ pub(super) async fn write(
     let condition = time_condition(column, Some(&time.data_type), time.range)?;
     // The outer condition keeps rows of other times out, whatever the query lets through.
     let rows = format!("{}\nWHERE {condition}", target.select(&query));
-    transaction
-        .execute(&format!("DELETE FROM {} WHERE {condition}", batch.table))
-        .await?;
-    let rows = transaction
-        .execute(&batch.engine.insert(batch.table, &target.names(), &rows))
-        .await?;
-    Ok(Some(rows))
+    let delete = format!("DELETE FROM {} WHERE {condition}", batch.table);
+    let insert = batch.engine.insert(batch.table, &target.names(), &rows);
+    Ok(Some(transaction.execute_each(&[delete, insert]).await?))
 }
 
 /// The rows of the model's own table from before `range`: all that there were when it was filled in order.

@@ -46,6 +46,7 @@ use crate::state::StateStore;
 
 pub(super) use describe::describe;
 pub(super) use describe::store;
+pub(super) use target::Known;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -55,6 +56,8 @@ pub(super) struct Batch<'a> {
     pub(super) table: &'a TableName,
     /// The view that has the name of the table's version, where the table has another one.
     pub(super) stand_in: Option<&'a TableName>,
+    /// What earlier batches found out about the table, while this process holds it.
+    pub(super) known: &'a Known,
     pub(super) range: Interval,
     /// Whether nothing of the table counts as filled: whatever rows it has go.
     pub(super) first: bool,
@@ -149,8 +152,8 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
         },
         time_type: time.map(|time| time.data_type.as_str()),
     };
-    let audited = run_audits(batch.scope, model, &subject, async |sql| {
-        transaction.query(&sql).await
+    let audited = run_audits(batch.scope, model, &subject, async |counts: &[String]| {
+        transaction.query_each(counts).await
     })
     .await?;
     if let Some(marker) = &batch.marker {

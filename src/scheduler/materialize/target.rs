@@ -1,5 +1,7 @@
 //! The table that batches are written into, and its columns.
 
+use std::sync::OnceLock;
+
 use anyhow::Context;
 
 use crate::engine::EngineColumn;
@@ -21,6 +23,11 @@ pub(super) struct Target {
     pub(super) time: Option<TargetTime>,
 }
 
+/// The columns of a table, once it is known to be there. Whoever holds the table is the only one to change them, and it
+/// does so between fillings; statements of the model itself might, so for models with some nothing is kept.
+#[derive(Default)]
+pub(crate) struct Known(OnceLock<Vec<EngineColumn>>);
+
 /// The time column as the engine has it.
 pub(super) struct TargetTime {
     /// In the engine's own words.
@@ -34,10 +41,7 @@ impl Target {
     ///
     /// It comes first, in a statement of its own: its column types decide how values are compared.
     pub(super) async fn of(batch: &Batch<'_>) -> anyhow::Result<Self> {
-        let mut columns = match batch.engine.columns(batch.table).await? {
-            Some(columns) => columns,
-            None => create(batch).await?,
-        };
+        let mut columns = columns_of(batch).await?;
         let may_lack = batch.model.policy.on_destructive_change == OnChange::Ignore;
         if may_lack && batch.model.statements.before.is_empty() && !batch.model.reads_itself {
             // The table may keep columns that the query has no longer.
@@ -87,6 +91,23 @@ impl Target {
     pub(super) fn select(&self, query: &str) -> String {
         select(&self.names(), query)
     }
+}
+
+/// The columns of the batch's table, which is made where there is none.
+async fn columns_of(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn>> {
+    let Known(known) = batch.known;
+    if let Some(columns) = known.get() {
+        return Ok(columns.clone());
+    }
+    let columns = match batch.engine.columns(batch.table).await? {
+        Some(columns) => columns,
+        None => create(batch).await?,
+    };
+    let statements = &batch.model.statements;
+    if statements.before.is_empty() && statements.after.is_empty() {
+        known.get_or_init(|| columns.clone());
+    }
+    Ok(columns)
 }
 
 /// Whether a column of this type can hold times as the model says.

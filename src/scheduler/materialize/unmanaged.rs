@@ -10,13 +10,8 @@ pub(super) async fn write(
     transaction: &mut dyn Transaction,
 ) -> anyhow::Result<Option<u64>> {
     let rows = target.select(&batch.query()?);
-    if batch.first {
-        transaction
-            .execute(&format!("DELETE FROM {}", batch.table))
-            .await?;
-    }
-    let rows = transaction
-        .execute(&batch.engine.insert(batch.table, &target.names(), &rows))
-        .await?;
-    Ok(Some(rows))
+    let clear = batch.first.then(|| format!("DELETE FROM {}", batch.table));
+    let insert = batch.engine.insert(batch.table, &target.names(), &rows);
+    let statements: Vec<String> = clear.into_iter().chain([insert]).collect();
+    Ok(Some(transaction.execute_each(&statements).await?))
 }

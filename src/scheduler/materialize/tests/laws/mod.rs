@@ -32,6 +32,7 @@ use crate::project::LoadOptions;
 use crate::project::load;
 use crate::scheduler::Scope;
 use crate::scheduler::materialize::Batch;
+use crate::scheduler::materialize::Known;
 use crate::scheduler::materialize::write;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Interval;
@@ -243,6 +244,7 @@ impl Filled<'_> {
             model: &snapshot.model,
             table: &self.name,
             stand_in: None,
+            known: &Known::default(),
             range,
             first,
             marker: None,
