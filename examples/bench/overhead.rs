@@ -109,7 +109,7 @@ impl Backfill {
                     by_hand.push(send(&here, &file));
                 }
                 if round + turn == 0 {
-                    state_size(&here);
+                    state_size(&here, &self.copy(&sources, &folder.join("empty")));
                 }
                 fs::remove_dir_all(&here).expect("a temporary folder can be removed");
             }
@@ -245,13 +245,30 @@ pub(crate) fn by_hand(folder: &Path, statements: &Path) {
     }
 }
 
-/// Prints how many bytes the state has for each snapshot and interval.
-fn state_size(folder: &Path) {
+/// Prints how many bytes the state has for each snapshot and batch, beside what one has in which there is nothing.
+fn state_size(folder: &Path, empty: &Path) {
+    let listed = Command::new(siding())
+        .arg("environments")
+        .current_dir(empty)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .expect("the binary starts");
+    assert!(listed.success(), "{listed}");
+    let ((rows, bytes), (_, tables)) = (rows_and_bytes(folder), rows_and_bytes(empty));
+    println!(
+        "  state: {bytes} bytes, of which {tables} are its empty tables; {} for each of {rows} snapshots and batches (goal 1024)",
+        (bytes - tables) / rows.max(1)
+    );
+}
+
+/// How many snapshots and batches the state of a project has, and how many bytes.
+fn rows_and_bytes(folder: &Path) -> (i64, i64) {
     let state = ["state.db", "siding_state.db"].map(|name| folder.join(name));
     let file = state.iter().find(|file| file.is_file());
     let file = file.expect("there is a state");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (rows, bytes) = runtime.block_on(async {
+    runtime.block_on(async {
         let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
             .await
             .expect("the state opens");
@@ -268,9 +285,5 @@ fn state_size(folder: &Path) {
             .expect("the state can be read");
         pool.close().await;
         (rows, bytes)
-    });
-    println!(
-        "  state: {bytes} bytes for {rows} snapshots and batches, {} each (goal 1024)",
-        bytes / rows.max(1)
-    );
+    })
 }

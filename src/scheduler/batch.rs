@@ -140,10 +140,10 @@ fn may_pass(error: &anyhow::Error) -> bool {
 
 /// Looks whether the environment still is as it was when the work was found.
 async fn still_same_environment(filling: &Filling<'_>) -> anyhow::Result<()> {
-    if !filling.turns.should_look() {
+    if filling.turns.environment.still() {
         return Ok(());
     }
-    let looked = Instant::now();
+    let asked = Instant::now();
     let standing = filling
         .state
         .standing(filling.environment)
@@ -152,7 +152,7 @@ async fn still_same_environment(filling: &Filling<'_>) -> anyhow::Result<()> {
     let BoundTo { plan_id, finished } = filling.bound_to;
     let (found, is_finished) = standing.unzip();
     if found.as_deref() == plan_id && (!finished || is_finished == Some(true)) {
-        filling.turns.saw(looked);
+        filling.turns.environment.since(asked);
         return Ok(());
     }
     Err(EnvironmentChanged.into())

@@ -1,12 +1,13 @@
 //! Carry out a plan: fill tables in order of the graph, audit them, switch the views.
 //!
 //! Every batch is written, audited and published in one transaction of the warehouse, so readers never see
-//! rows that a blocking audit refuses. The interval is recorded after that; a kill in between repeats a batch
-//! that replaces its own rows.
+//! rows that a blocking audit refuses. The interval is recorded after that, with others of the same moment; a kill in between
+//! repeats batches that replace their own rows.
 
 mod around;
 mod audit;
 mod batch;
+mod believed;
 mod control;
 mod copy;
 mod hold;

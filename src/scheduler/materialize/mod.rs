@@ -17,6 +17,8 @@ mod tests;
 mod unmanaged;
 mod view;
 
+use std::time::Instant;
+
 use anyhow::Context;
 use chrono::DateTime;
 use chrono::TimeDelta;
@@ -172,8 +174,17 @@ pub(super) async fn check_held(batch: &Batch<'_>) -> anyhow::Result<()> {
     let Some((state, lease)) = batch.held else {
         return Ok(());
     };
+    // Where no other process can write the table, all that may have happened is that somebody cleared what was filled. Then
+    // the batch is not recorded, and is written again; but its mark would say that it must not be.
+    let may_repeat = batch.marker.is_none() && !batch.model.depends_on_its_past();
+    let is_alone = batch.engine.lock_for_writing(batch.table).is_none();
+    if may_repeat && is_alone && batch.known.held.still() {
+        return Ok(());
+    }
+    let asked = Instant::now();
     let ours = state.still_holds(lease).await;
     if ours.context("looking whether the table is still ours")? {
+        batch.known.held.since(asked);
         return Ok(());
     }
     if let Err(cleared @ StateError::Cleared) = state.check_lease(lease).await {

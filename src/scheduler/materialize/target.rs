@@ -8,6 +8,7 @@ use crate::engine::EngineColumn;
 use crate::model::ModelKind;
 use crate::model::OnChange;
 use crate::model::TimeColumn;
+use crate::scheduler::believed::Believed;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::describe;
 use crate::scheduler::materialize::store;
@@ -23,10 +24,15 @@ pub(super) struct Target {
     pub(super) time: Option<TargetTime>,
 }
 
-/// The columns of a table, once it is known to be there. Whoever holds the table is the only one to change them, and it
-/// does so between fillings; statements of the model itself might, so for models with some nothing is kept.
+/// What batches found out about a table that others of the same filling need not ask.
 #[derive(Default)]
-pub(crate) struct Known(OnceLock<Vec<EngineColumn>>);
+pub(crate) struct Known {
+    /// Its columns, once it is there. Whoever holds the table is the only one to change them, and does so between fillings;
+    /// statements of the model itself might, so for models with some nothing is kept.
+    columns: OnceLock<Vec<EngineColumn>>,
+    /// That this process holds the table.
+    pub(in crate::scheduler) held: Believed,
+}
 
 /// The time column as the engine has it.
 pub(super) struct TargetTime {
@@ -95,7 +101,7 @@ impl Target {
 
 /// The columns of the batch's table, which is made where there is none.
 async fn columns_of(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn>> {
-    let Known(known) = batch.known;
+    let known = &batch.known.columns;
     if let Some(columns) = known.get() {
         return Ok(columns.clone());
     }
