@@ -144,13 +144,34 @@ impl Lease {
         Ok((lease, ended.and_then(|()| given.pop().ok_or_else(nothing))))
     }
 
+    /// Runs statements in order as [`run_each`](Self::run_each) does, of which only the last has an answer: for the others
+    /// nothing is prepared.
+    pub(super) async fn run_to_last<T: Send + 'static>(
+        self,
+        statements: &[String],
+        work: fn(&Connection, &str) -> ::duckdb::Result<T>,
+    ) -> Result<(Self, Answers<T>), EngineError> {
+        let silent = statements.len().saturating_sub(1);
+        self.run_from(silent, statements, work).await
+    }
+
     /// Runs statements in order with `work`, up to the first that fails, after the beginning of a transaction that is still
     /// to begin. All of them run on one thread that may block: each change of threads costs as much as a small statement.
     /// Gives the lease back, unless the driver panicked.
     ///
     /// When this future is dropped early, the statement that runs is interrupted, none follows, and the lease ends with it.
     pub(super) async fn run_each<T: Send + 'static>(
+        self,
+        statements: &[String],
+        work: fn(&Connection, &str) -> ::duckdb::Result<T>,
+    ) -> Result<(Self, Answers<T>), EngineError> {
+        self.run_from(0, statements, work).await
+    }
+
+    /// The same, where the first `silent` have no answer.
+    async fn run_from<T: Send + 'static>(
         mut self,
+        silent: usize,
         statements: &[String],
         work: fn(&Connection, &str) -> ::duckdb::Result<T>,
     ) -> Result<(Self, Answers<T>), EngineError> {
@@ -166,7 +187,7 @@ impl Lease {
         let (of_task, statements) = (Arc::clone(&is_stopped), statements.to_vec());
         let mut task = tokio::task::spawn_blocking(move || {
             let mut given = Vec::with_capacity(statements.len());
-            let ended = self.work_through(&statements, work, &mut given, &of_task);
+            let ended = self.work_through(silent, &statements, work, &mut given, &of_task);
             (self, Answers { given, ended })
         });
         // Declared after the task, so dropped before it: the lease is not back yet.
@@ -183,6 +204,7 @@ impl Lease {
 
     fn work_through<T>(
         &mut self,
+        silent: usize,
         statements: &[String],
         work: fn(&Connection, &str) -> ::duckdb::Result<T>,
         given: &mut Vec<T>,
@@ -196,12 +218,17 @@ impl Lease {
             send(connection, BEGIN).map_err(|error| classify(BEGIN, &error))?;
             (self.begins, self.in_transaction) = (false, true);
         }
-        for sql in statements {
+        for (place, sql) in statements.iter().enumerate() {
             // An interrupt hits only what runs.
             if is_stopped.load(Ordering::SeqCst) {
                 return Err(EngineError::Interrupted { sql: excerpt(sql) });
             }
-            given.push(work(connection, sql).map_err(|error| classify(sql, &error))?);
+            let fail = |error| classify(sql, &error);
+            if place < silent {
+                send(connection, sql).map_err(fail)?;
+            } else {
+                given.push(work(connection, sql).map_err(fail)?);
+            }
         }
         Ok(())
     }

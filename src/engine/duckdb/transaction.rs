@@ -32,12 +32,12 @@ impl DuckDbTransaction {
     async fn end(
         &mut self,
         sql: &str,
-    ) -> Result<(Option<Lease>, Result<u64, EngineError>), EngineError> {
+    ) -> Result<(Option<Lease>, Result<(), EngineError>), EngineError> {
         let lease = self.take()?;
         if lease.begins {
-            return Ok((None, Ok(0)));
+            return Ok((None, Ok(())));
         }
-        let (lease, ended) = lease.run(sql, instance::execute).await?;
+        let (lease, ended) = lease.run(sql, instance::send).await?;
         Ok((Some(lease), ended))
     }
 }
@@ -57,7 +57,10 @@ impl Transaction for DuckDbTransaction {
     }
 
     async fn execute_each(&mut self, statements: &[String]) -> Result<u64, EngineError> {
-        let (lease, written) = self.take()?.run_each(statements, instance::execute).await?;
+        let (lease, written) = self
+            .take()?
+            .run_to_last(statements, instance::execute)
+            .await?;
         self.lease = Some(lease);
         written.ended?;
         Ok(written.given.last().copied().unwrap_or(0))
@@ -89,7 +92,7 @@ impl Transaction for DuckDbTransaction {
         if let Some(mut lease) = lease {
             lease.in_transaction = false;
         }
-        committed.map(drop)
+        committed
     }
 
     async fn rollback(mut self: Box<Self>) -> Result<(), EngineError> {
@@ -97,6 +100,6 @@ impl Transaction for DuckDbTransaction {
         if let Some(mut lease) = lease {
             lease.in_transaction = undone.is_err();
         }
-        undone.map(drop)
+        undone
     }
 }
