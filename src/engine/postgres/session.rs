@@ -179,6 +179,9 @@ fn settings(config: &PostgresConfig) -> Vec<(&'static str, String)> {
         // Between two statements of a transaction this program only looks into the state. Who is silent for as long as a
         // lease lasts is frozen or cut off: somebody else may have what it wrote, so it must not commit any more.
         ("idle_in_transaction_session_timeout", "60000".to_owned()),
+        // A batch is recorded some time after its commit: a server that crashes in between must not lose it, whatever its
+        // own default is.
+        ("synchronous_commit", "on".to_owned()),
     ];
     if let Some(timeout) = config.statement_timeout {
         settings.push(("statement_timeout", timeout.as_millis().to_string()));

@@ -107,6 +107,22 @@ async fn columns_have_their_whole_types() {
     assert_eq!(engine.execute(&insert).await.unwrap(), 1);
 }
 
+/// The servers of the tests are set up as those that lose what they said was committed.
+#[tokio::test]
+async fn what_is_committed_is_on_the_disk_whatever_the_servers_default_is() {
+    let (database, engine) = fresh().await;
+    let show = "SHOW synchronous_commit";
+    let mut other = database.connect().await;
+    let default: String = sqlx::query_scalar(show)
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(default, "off");
+    let ours = engine.query(show).await.unwrap();
+    let ours = ours.strings("synchronous_commit").unwrap();
+    assert_eq!(ours, [Some("on".to_owned())]);
+}
+
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_told_so() {
     let database = Database::new().await;
