@@ -107,6 +107,7 @@ pub(super) async fn run(
             if let Some((answer, warnings)) = unread.answer(&request, &form).await? {
                 diagnostics::show_of(&warnings, unread.session().files(), printer);
                 printer.text(answer);
+                unread.session().state().close().await;
                 return Ok(Ending::Fine);
             }
             match unread.read() {
@@ -168,7 +169,7 @@ async fn plan(
         let form = form(args, session, printer);
         session
             .remember(&request, &form, &planned, &stamp, &text)
-            .await?;
+            .await;
         return Ok(Ending::Fine);
     }
     printer.text(&text);

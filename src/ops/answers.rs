@@ -74,7 +74,9 @@ impl Opened {
         };
         let files = project_files(options)?;
         let (config, diagnostics) = load_config(&files, &load_options(options));
-        let same = config.filter(|config| project_digest(&files, config, options) == project);
+        let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+        let same =
+            config.filter(|config| is_sound && project_digest(&files, config, options) == project);
         let Some(config) = same else {
             let checked = check_project(options, files)?;
             return Ok(Self::Read(Session::with(options, checked).await?));
@@ -128,10 +130,7 @@ impl Unread {
 
 impl Session {
     /// Remembers that `answer` was shown in the form `form` when `request` was asked, if `planned` changes nothing;
-    /// `stamp` is that of the state before. What cannot be written is not remembered.
-    ///
-    /// # Errors
-    /// When the state does not answer.
+    /// `stamp` is that of the state before. What cannot be checked or written is not remembered.
     pub async fn remember(
         &self,
         request: &PlanRequest,
@@ -139,14 +138,14 @@ impl Session {
         planned: &Planned,
         stamp: &str,
         answer: &str,
-    ) -> anyhow::Result<()> {
+    ) {
         let options = self.options();
         let (Some(place), Some(until)) = (&options.cache, planned.same_until) else {
-            return Ok(());
+            return;
         };
         // All that the plan read of the state is of one moment only if nothing was written meanwhile.
-        if self.state().stamp().await? != stamp {
-            return Ok(());
+        if self.state().stamp().await.ok().as_deref() != Some(stamp) {
+            return;
         }
         let new = Kept {
             question: question(request, form),
@@ -173,7 +172,6 @@ impl Session {
         if let Err(error) = written {
             tracing::debug!("{} was not written: {error:#}", file.display());
         }
-        Ok(())
     }
 }
 

@@ -35,10 +35,7 @@ pub(super) async fn check_free(
         None => BTreeSet::new(),
     };
     if let Some(view) = taken.find(|view| !own.contains(*view)) {
-        anyhow::bail!(
-            "there is a table `{}` already, which Siding has not made; rename or drop it, or give the model another name",
-            view.plain()
-        );
+        return Err(not_ours("table", view));
     }
     let views: BTreeSet<&TableName> = of_kind(&found, ObjectKind::View);
     if views.is_empty() {
@@ -50,13 +47,18 @@ pub(super) async fn check_free(
         .filter(|(view, _)| views.contains(&engine.listed(view)) && !ours.contains(view));
     for (view, table) in others {
         if !reads_schema_of(engine, view, table).await? {
-            anyhow::bail!(
-                "there is a view `{}` already, which Siding has not made; rename or drop it, or give the model another name",
-                view.plain()
-            );
+            return Err(not_ours("view", view));
         }
     }
     Ok(())
+}
+
+/// That a `kind` of somebody else's has the name.
+pub(super) fn not_ours(kind: &str, name: &TableName) -> anyhow::Error {
+    anyhow::anyhow!(
+        "there is a {kind} `{}` already, which Siding has not made; rename or drop it, or give the model another name",
+        name.plain()
+    )
 }
 
 fn of_kind(objects: &[crate::engine::EngineObject], kind: ObjectKind) -> BTreeSet<&TableName> {

@@ -16,6 +16,7 @@ use crate::engine::ObjectKind;
 use crate::environment::Environment;
 use crate::model::ModelName;
 use crate::ops::drops::objects_beside;
+use crate::ops::in_the_way::not_ours;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::plan::ViewSwitch;
@@ -244,11 +245,9 @@ fn find_moves(
             continue;
         }
         let has_left = leave(moves, &mut drop, &name);
-        anyhow::ensure!(
-            has_left || !is_table(&name),
-            "there is a table `{}` already, which Siding has not made; rename or drop it, or give the model another name",
-            name.plain()
-        );
+        if !has_left && is_table(&name) {
+            return Err(not_ours("table", &name));
+        }
         moves.coming.push(Coming {
             over_view: there.get(&name) == Some(&ObjectKind::View),
             name,

@@ -212,3 +212,32 @@ fn answers_that_are_damaged_do_not_count() {
         assert!(is_answered(&workspace, &[], NOON), "it is written again");
     }
 }
+
+#[test]
+fn an_error_in_the_configuration_is_said_although_an_answer_is_there() {
+    let workspace = project();
+    let config = fs::read_to_string(workspace.path().join("config.yaml")).unwrap();
+    // What cannot be read is said and counts as what it is without the line: the configuration stays the same.
+    let kept = format!("{config}\nsnapshot_ttl: {{{{ env_var('KEPT') }}}}\n");
+    workspace.write("config.yaml", &kept);
+    let plan = |kept: &str| {
+        let mut command = workspace.command(&["plan", "-v", "--execution-time", NOON]);
+        let ended = command.env("KEPT", kept).output().unwrap();
+        (
+            ended.status.code(),
+            String::from_utf8(ended.stderr).unwrap(),
+        )
+    };
+    plan("in 1 week");
+    let (code, said) = plan("in 1 week");
+    assert_eq!(
+        (code, said.contains("whose answer counts")),
+        (Some(0), true),
+        "{said}"
+    );
+    let (code, said) = plan("[1, 2]");
+    assert!(
+        code != Some(0) && said.contains("snapshot_ttl"),
+        "{code:?} {said}"
+    );
+}
