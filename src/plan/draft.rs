@@ -420,20 +420,19 @@ fn broken_references(
     previous: &BTreeMap<ModelName, Snapshot>,
     candidates: &BTreeMap<ModelName, Candidate>,
 ) -> Vec<Diagnostic> {
-    let removed = |name: &ModelName| {
-        previous
-            .get(name)
-            .is_some_and(|snapshot| !matches!(snapshot.model.kind, ModelKind::External))
-            && !candidates.contains_key(name)
-    };
+    let removed: BTreeSet<&ModelName> = previous
+        .values()
+        .filter(|snapshot| !matches!(snapshot.model.kind, ModelKind::External))
+        .map(|snapshot| &snapshot.id.name)
+        .filter(|name| !candidates.contains_key(*name))
+        .collect();
+    if removed.is_empty() {
+        return Vec::new();
+    }
     let mut diagnostics = Vec::new();
     for candidate in candidates.values() {
-        for parent in candidate
-            .model
-            .depends_on
-            .iter()
-            .filter(|parent| removed(parent))
-        {
+        let parents = candidate.model.depends_on.iter();
+        for parent in parents.filter(|parent| removed.contains(parent)) {
             let message = format!(
                 "`{}` reads `{parent}`, which is no longer in the project",
                 candidate.id.name

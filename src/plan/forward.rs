@@ -89,10 +89,15 @@ impl<'a> Forward<'a> {
 
     /// The snapshot with this id, if the state has it.
     pub(super) fn stored(&self, id: &SnapshotId) -> Option<&'a Snapshot> {
-        let sides = [self.previous, self.prod].into_iter();
-        let mut sides = sides.filter_map(|side| side.get(&id.name));
-        let same = sides.find(|snapshot| snapshot.id == *id);
+        let same = self.sides(&id.name).find(|snapshot| snapshot.id == *id);
         same.or_else(|| self.stored.get(id))
+    }
+
+    /// What there is of a model, in what is compared with and in production.
+    fn sides(&self, name: &ModelName) -> impl Iterator<Item = &'a Snapshot> {
+        let prod = self.wishes.prod.as_ref();
+        let sides = [Some(self.previous), prod].into_iter().flatten();
+        sides.filter_map(|side| side.get(name))
     }
 
     /// What of the rows that are there `candidate` keeps; `in_cone` says whether all that it reads anew is
@@ -104,8 +109,7 @@ impl<'a> Forward<'a> {
         pure: &dyn Fn() -> Surface,
     ) -> Kept<'a> {
         let name = &candidate.id.name;
-        let sides = [self.previous.get(name), self.prod.get(name)];
-        let same = sides.into_iter().flatten().find(|side| {
+        let same = self.sides(name).find(|side| {
             side.fingerprint == candidate.fingerprint && side.parents == candidate.parents
         });
         if let Some(same) = same {
@@ -285,17 +289,16 @@ fn keeps_rows(base: &Snapshot, candidate: &Candidate) -> bool {
 ///
 /// A definition alone does not say what it reads once tables keep rows of definitions before it.
 pub(super) fn settle(candidate: &mut Candidate, snapshots: &BTreeMap<ModelName, Snapshot>) {
+    let here = |parent: &SnapshotId| snapshots.get(&parent.name).map(|here| &here.id);
+    let mut parents = candidate.parents.iter();
+    if parents.all(|parent| here(parent).is_none_or(|here| here == parent)) {
+        return;
+    }
     let parents: Vec<SnapshotId> = candidate
         .parents
         .iter()
-        .map(|parent| {
-            let here = snapshots.get(&parent.name);
-            here.map_or_else(|| parent.clone(), |here| here.id.clone())
-        })
+        .map(|parent| here(parent).unwrap_or(parent).clone())
         .collect();
-    if parents == candidate.parents {
-        return;
-    }
     let mut node = Node::new("snapshot over").text(&candidate.id.identifier);
     for parent in &parents {
         node = node.text(&parent.name.to_string()).text(&parent.identifier);

@@ -8,6 +8,8 @@
 //! What may come out differently when a table is built again (ties under LIMIT, `random()`, unknown functions) gets
 //! the digest of its whole table mixed in: it counts as another value whenever the table is built anew.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -68,12 +70,12 @@ impl SurfaceChange {
             change.unknown = old.whole != new.whole;
             return change;
         };
-        let find = |columns: &[(String, Digest)]| -> std::collections::HashMap<String, Digest> {
-            columns.iter().cloned().collect()
-        };
-        let (was, is) = (find(before), find(after));
+        if before == after {
+            return change;
+        }
+        let (was, is) = (by_name(before), by_name(after));
         for (name, digest) in after {
-            match was.get(name) {
+            match was.get(name.as_str()) {
                 None => {
                     change.added.push(name.clone());
                     change.added_values.push((name.clone(), *digest));
@@ -82,16 +84,18 @@ impl SurfaceChange {
                 Some(_) => {}
             }
         }
-        let gone = before.iter().filter(|(name, _)| !is.contains_key(name));
+        let gone = before
+            .iter()
+            .filter(|(name, _)| !is.contains_key(name.as_str()));
         change.removed = gone.map(|(name, _)| name.clone()).collect();
         let kept_before = before
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| is.contains_key(*name));
+            .filter(|name| is.contains_key(name.as_str()));
         let kept_after = after
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| was.contains_key(*name));
+            .filter(|name| was.contains_key(name.as_str()));
         change.reordered = !kept_before.eq(kept_after);
         change
     }
@@ -100,6 +104,13 @@ impl SurfaceChange {
     pub fn breaks_readers(&self) -> bool {
         self.rows || self.unknown || !self.removed.is_empty() || !self.changed.is_empty()
     }
+}
+
+fn by_name(columns: &[(String, Digest)]) -> HashMap<&str, Digest> {
+    let columns = columns.iter();
+    columns
+        .map(|(name, digest)| (name.as_str(), *digest))
+        .collect()
 }
 
 impl Surface {
