@@ -128,38 +128,50 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_partials: bool,
     /// What it is, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Labels, lower case.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<String>,
     /// When it is due: five cron fields or `@daily` and its like, as written.
     pub cron: String,
     /// Length of one interval, as written; `None` means that the cron decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_unit: Option<String>,
     /// First day, as written (may be relative); `None` means as early as its parents.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// Last day, as written; inclusive if a date.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// Keys that identify a row, each a list of columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grains: Vec<Vec<String>>,
     /// Columns as declared; `None` means that the query decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Column>>,
     /// What each column is, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub column_descriptions: BTreeMap<String, String>,
     /// Checks, in the order declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audits: Vec<Audit>,
     /// Everything that its query reads, and what `depends_on` adds; never itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<ModelName>,
     /// The catalog that names without one are in, when the engine has several; not part of the fingerprint.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_catalog: Option<String>,
     /// Name of the project that declares it.
     pub project: String,
     /// Free text that makes a new version.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
     /// How its rows are treated when its definition changes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ChangePolicy::is_default")]
     pub policy: ChangePolicy,
     /// Where new tables of it are made; not part of the fingerprint.
     #[serde(default, skip_serializing_if = "Placement::is_default")]

@@ -55,6 +55,13 @@ impl Default for ChangePolicy {
     }
 }
 
+impl ChangePolicy {
+    /// Whether nothing is said that is not so by itself.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl OnChange {
     /// As in a `MODEL` block.
     pub fn name(self) -> &'static str {

@@ -15,6 +15,7 @@ use crate::engine::EngineError;
 use crate::engine::Rows;
 use crate::engine::duckdb::DuckDbConfig;
 use crate::engine::duckdb::open;
+use crate::engine::duckdb::worker::Worker;
 use crate::engine::error::excerpt;
 use crate::engine::statement::is_single;
 
@@ -31,7 +32,7 @@ pub(super) struct Instance {
 struct Connections {
     /// Where further ones come from; `None` once the database is closed.
     root: Option<Connection>,
-    idle: Vec<Connection>,
+    idle: Vec<Seat>,
     /// Of every connection that was ever made.
     interrupts: Vec<Arc<InterruptHandle>>,
 }
@@ -88,9 +89,15 @@ impl Drop for Instance {
     }
 }
 
+/// A connection and the thread that its statements run on.
+struct Seat {
+    connection: Connection,
+    worker: Worker,
+}
+
 /// A connection that nobody else uses meanwhile. Goes back to the others when dropped.
 pub(super) struct Lease {
-    connection: Option<Connection>,
+    seat: Option<Seat>,
     instance: Arc<Instance>,
     /// Whether a transaction is open, to be rolled back when dropped.
     pub(super) in_transaction: bool,
@@ -109,8 +116,8 @@ pub(super) struct Answers<T> {
 impl Lease {
     pub(super) fn take(instance: &Arc<Instance>) -> Result<Self, EngineError> {
         let mut connections = instance.connections();
-        let connection = match connections.idle.pop() {
-            Some(connection) => connection,
+        let seat = match connections.idle.pop() {
+            Some(seat) => seat,
             None => {
                 let root = connections.root.as_ref().ok_or_else(closed)?;
                 let fail = |error: ::duckdb::Error| EngineError::Closed {
@@ -121,12 +128,15 @@ impl Lease {
                     connection.execute_batch(&sql).map_err(fail)?;
                 }
                 connections.interrupts.push(connection.interrupt_handle());
-                connection
+                Seat {
+                    connection,
+                    worker: Worker::start(),
+                }
             }
         };
         drop(connections);
         Ok(Self {
-            connection: Some(connection),
+            seat: Some(seat),
             instance: Arc::clone(instance),
             in_transaction: false,
             begins: false,
@@ -156,7 +166,8 @@ impl Lease {
     }
 
     /// Runs statements in order with `work`, up to the first that fails, after the beginning of a transaction that is still
-    /// to begin. All of them run on one thread that may block: each change of threads costs as much as a small statement.
+    /// to begin. All of them run on the connection's thread, together: each change of threads costs as much as a small
+    /// statement.
     /// Gives the lease back, unless the driver panicked.
     ///
     /// When this future is dropped early, the statement that runs is interrupted, none follows, and the lease ends with it.
@@ -181,24 +192,24 @@ impl Lease {
         for sql in statements {
             tracing::trace!(sql);
         }
-        let connection = self.connection.as_ref().ok_or_else(closed)?;
-        let handle = connection.interrupt_handle();
+        let seat = self.seat.as_ref().ok_or_else(closed)?;
+        let (handle, worker) = (seat.connection.interrupt_handle(), seat.worker.clone());
         let is_stopped: Arc<AtomicBool> = Arc::default();
         let (of_task, statements) = (Arc::clone(&is_stopped), statements.to_vec());
-        let mut task = tokio::task::spawn_blocking(move || {
+        let work = worker.run(move || {
             let mut given = Vec::with_capacity(statements.len());
             let ended = self.work_through(silent, &statements, work, &mut given, &of_task);
             (self, Answers { given, ended })
         });
-        // Declared after the task, so dropped before it: the lease is not back yet.
+        // Declared after the work, so dropped before it: the lease is not back yet.
         let mut guard = StopOnDrop {
             handle: Some(handle),
             is_stopped,
         };
-        let done = (&mut task).await;
+        let done = work.await;
         guard.handle = None;
-        done.map_err(|panic| EngineError::Closed {
-            message: panic.to_string(),
+        done.ok_or_else(|| EngineError::Closed {
+            message: "the driver panicked".to_owned(),
         })
     }
 
@@ -210,7 +221,7 @@ impl Lease {
         given: &mut Vec<T>,
         is_stopped: &AtomicBool,
     ) -> Result<(), EngineError> {
-        let connection = self.connection.as_ref().ok_or_else(closed)?;
+        let connection = &self.seat.as_ref().ok_or_else(closed)?.connection;
         if let Some(sql) = statements.iter().find(|sql| !is_single(sql)) {
             return Err(EngineError::more_than_one(sql));
         }
@@ -236,14 +247,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
+        let Some(seat) = self.seat.take() else {
             return;
         };
         // A connection that cannot even roll back is not used again.
-        if self.in_transaction && connection.execute_batch("ROLLBACK").is_err() {
+        if self.in_transaction && seat.connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
-        self.instance.connections().idle.push(connection);
+        self.instance.connections().idle.push(seat);
     }
 }
 

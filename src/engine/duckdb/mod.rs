@@ -4,6 +4,7 @@ mod catalogs;
 mod instance;
 mod open;
 mod transaction;
+mod worker;
 
 #[cfg(test)]
 mod tests;
