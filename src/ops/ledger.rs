@@ -1,5 +1,6 @@
 //! Writing objects down before they are made, with the schemas that they need.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use anyhow::Context;
@@ -33,25 +34,28 @@ pub(super) async fn write_down(
     why: &Why<'_>,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let schemas: BTreeSet<(Option<String>, String)> = entries
-        .iter()
-        .filter_map(|entry| Some((entry.table.catalog.clone(), entry.table.schema.clone()?)))
-        .collect();
-    let mut all = Vec::with_capacity(entries.len() + schemas.len());
-    for (catalog, schema) in schemas {
-        if !schema_exists(engine, catalog.as_deref(), &schema).await? {
-            all.push(LedgerEntry {
-                table: TableName {
-                    catalog,
-                    schema: Some(schema),
-                    name: String::new(),
-                },
-                kind: LedgerKind::Schema,
-                model: None,
-                environment: why.environment.to_string(),
-                reason: why.reason.clone(),
-            });
+    let mut schemas: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
+    for entry in &entries {
+        if let Some(schema) = &entry.table.schema {
+            let of_catalog = schemas.entry(entry.table.catalog.clone()).or_default();
+            of_catalog.insert(schema.clone());
         }
+    }
+    let mut all = Vec::with_capacity(entries.len() + schemas.len());
+    for (catalog, mut schemas) in schemas {
+        let there = schemas_there(engine, catalog.as_deref(), &schemas).await?;
+        schemas.retain(|schema| !there.contains(engine.stored_name(schema).as_ref()));
+        all.extend(schemas.into_iter().map(|schema| LedgerEntry {
+            table: TableName {
+                catalog: catalog.clone(),
+                schema: Some(schema),
+                name: String::new(),
+            },
+            kind: LedgerKind::Schema,
+            model: None,
+            environment: why.environment.to_string(),
+            reason: why.reason.clone(),
+        }));
     }
     all.extend(entries);
     state
@@ -60,22 +64,29 @@ pub(super) async fn write_down(
         .context("writing down what will exist")
 }
 
-async fn schema_exists(
+/// Those of `schemas` that exist, as the engine stores their names.
+async fn schemas_there(
     engine: &dyn EngineAdapter,
     catalog: Option<&str>,
-    schema: &str,
-) -> anyhow::Result<bool> {
+    schemas: &BTreeSet<String>,
+) -> anyhow::Result<BTreeSet<String>> {
     let catalog = catalog
         .map(str::to_owned)
         .or_else(|| engine.default_catalog());
     let in_catalog = catalog.map_or_else(String::new, |catalog| {
         format!(" AND catalog_name = {}", quote_string(&catalog))
     });
+    let wanted: Vec<String> = schemas
+        .iter()
+        .map(|schema| format!("({})", quote_string(&engine.stored_name(schema))))
+        .collect();
     // In another case it may be the same schema, or not; then it is not ours either.
     let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.schemata WHERE lower(schema_name) = lower({}){in_catalog}",
-        quote_string(&engine.stored_name(schema))
+        "SELECT wanted.name AS name FROM (VALUES {}) AS wanted(name) WHERE lower(wanted.name) IN
+         (SELECT lower(schema_name) FROM information_schema.schemata WHERE TRUE{in_catalog})",
+        wanted.join(", ")
     );
-    let rows = engine.query(&sql).await.context("looking for a schema")?;
-    Ok(rows.single_u64().context("a count is one number")? > 0)
+    let rows = engine.query(&sql).await.context("looking for schemas")?;
+    let names = rows.strings("name").context("schemas have names")?;
+    Ok(names.into_iter().flatten().collect())
 }

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::model::ModelName;
 use crate::plan::Work;
 use crate::plan::interval_unit;
-use crate::plan::units_in;
+use crate::plan::unit_counter;
 
 /// What a plan's backfill takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,8 +158,12 @@ pub fn estimate<'a>(
         let Some(definition) = model(&item.name) else {
             continue;
         };
-        let units = item.batches.iter();
-        let units: u64 = units.map(|range| units_in(definition, *range)).sum();
+        let units: u64 = item
+            .batches
+            .iter()
+            .copied()
+            .map(unit_counter(definition))
+            .sum();
         let one = of_model(definition, units, known, &rates, prices);
         match one.milliseconds {
             Some(time) => total.milliseconds = total.milliseconds.plus(time),

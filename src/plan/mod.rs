@@ -53,7 +53,7 @@ pub use restate::Restated;
 pub use restate::restate;
 pub use summary::*;
 pub use units::interval_unit;
-pub use units::units_in;
+pub use units::unit_counter;
 
 use crate::environment::Environment;
 use crate::model::ChangePolicy;

@@ -16,12 +16,10 @@ pub fn interval_unit(model: &Model) -> IntervalUnit {
         .unwrap_or(IntervalUnit::Day)
 }
 
-/// How many intervals `range` holds, at least 1; always 1 for a model that is built whole.
-pub fn units_in(model: &Model, range: Interval) -> u64 {
-    if model.kind.only_execution_time() {
-        return 1;
-    }
-    interval_unit(model)
-        .cells(range.start(), range.end())
-        .max(1)
+/// Counts how many intervals a range of `model` holds, at least 1; always 1 for a model that is built whole.
+///
+/// To read a cron takes as long as a small statement: many ranges of one model are counted by one counter.
+pub fn unit_counter(model: &Model) -> impl Fn(Interval) -> u64 + use<> {
+    let unit = (!model.kind.only_execution_time()).then(|| interval_unit(model));
+    move |range| unit.map_or(1, |unit| unit.cells(range.start(), range.end()).max(1))
 }

@@ -7,7 +7,6 @@ use anyhow::Context;
 
 use crate::engine::EngineError;
 use crate::plan::Work;
-use crate::plan::units_in;
 use crate::scheduler::BoundTo;
 use crate::scheduler::Control;
 use crate::scheduler::Filling;
@@ -30,7 +29,7 @@ pub(super) struct Done {
 #[error("the environment was changed meanwhile")]
 pub(super) struct EnvironmentChanged;
 
-/// Writes, audits and publishes one batch in one transaction. What comes back is to be recorded.
+/// Writes, audits and publishes one batch of so many `units` in one transaction. What comes back is to be recorded.
 ///
 /// # Errors
 /// [`Stopped`] and [`EnvironmentChanged`] before anything was written, or [`Stopped`] after the batch was taken back;
@@ -39,6 +38,7 @@ pub(super) async fn run(
     filling: &Filling<'_>,
     work: &Work,
     batch: Batch<'_>,
+    units: u64,
 ) -> anyhow::Result<Done> {
     let control = filling.control;
     let _turn = filling.turns.next().await?;
@@ -73,7 +73,7 @@ pub(super) async fn run(
         version: work.version.clone(),
         range: batch.range,
         environment: filling.environment.clone(),
-        units: units_in(batch.model, batch.range),
+        units,
         rows: written.rows,
         bytes: None,
         took,

@@ -16,6 +16,7 @@ use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::Work;
+use crate::plan::unit_counter;
 use crate::scheduler::Control;
 use crate::scheduler::CutShort;
 use crate::scheduler::Keeper;
@@ -259,6 +260,7 @@ async fn fill_table(
             batches: outcome.elsewhere,
         });
     }
+    let units = unit_counter(model);
     let (mut batches, known) = (batches.into_iter(), Known::default());
     let (mut running, mut written) = (FuturesUnordered::new(), Unrecorded::default());
     let (mut is_made, mut failed) = (false, None);
@@ -287,7 +289,7 @@ async fn fill_table(
                 marker,
                 held: Some((filling.state, lease)),
             };
-            running.push(batch::run(filling, work, batch));
+            running.push(batch::run(filling, work, batch, units(range)));
         }
         let ended = tokio::select! {
             ended = running.next() => ended,

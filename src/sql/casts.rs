@@ -25,6 +25,9 @@ use crate::sql::splice::Splices;
 /// while [`Query::meaning`](super::Query::meaning) and children call it `x`. An
 /// opaque query stays as it is.
 pub fn name_casts(text: &str, dialect: Dialect) -> String {
+    if !may_cast(text) {
+        return text.to_owned();
+    }
     let Ok(tree) = parse::parse(text, dialect) else {
         return text.to_owned();
     };
@@ -56,6 +59,15 @@ pub fn name_casts(text: &str, dialect: Dialect) -> String {
         }
     }
     splices.finish()
+}
+
+/// Whether anything in it could be read as a cast.
+fn may_cast(text: &str) -> bool {
+    let has_word = || {
+        let mut windows = text.as_bytes().windows(4);
+        windows.any(|word| word.eq_ignore_ascii_case(b"cast"))
+    };
+    text.contains("::") || has_word()
 }
 
 struct Namer {
