@@ -2,6 +2,8 @@
 //!
 //! What differs was found by meaning; this only looks for the place in the text that explains it.
 
+mod from;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -56,11 +58,15 @@ pub fn differences(old: &Query, new: &Query, edit: &Edit<'_>) -> Vec<String> {
     }
     for name in edit.changed {
         match (before.get(name), after.get(name)) {
-            (Some(then), Some(now)) if then != now => reasons.push(format!(
-                "column `{name}` changed: `{}` → `{}`",
-                short(then),
-                short(now)
-            )),
+            (Some(then), Some(now))
+                if then != now && [then, now].into_iter().all(|text| is_as_written(text)) =>
+            {
+                reasons.push(format!(
+                    "column `{name}` changed: `{}` → `{}`",
+                    short(then),
+                    short(now)
+                ));
+            }
             _ => reasons.push(format!("column `{name}` changes")),
         }
     }
@@ -123,7 +129,13 @@ fn clauses(old: &Tree, new: &Tree, edit: &Edit<'_>, reasons: &mut Vec<String>) {
         reasons.push("the LIMIT clause changed".to_owned());
     }
     if old.order_by != new.order_by {
-        reasons.push("the ORDER BY clause changed".to_owned());
+        let is_cut = edit.rows && (new.limit_clause.is_some() || new.fetch.is_some());
+        let effect = if is_cut {
+            ", so the LIMIT may keep other rows"
+        } else {
+            ""
+        };
+        reasons.push(format!("the ORDER BY clause changed{effect}"));
     }
     match (&*old.body, &*new.body) {
         (SetExpr::Select(before), SetExpr::Select(after)) if edit.rows => {
@@ -159,19 +171,13 @@ fn clauses(old: &Tree, new: &Tree, edit: &Edit<'_>, reasons: &mut Vec<String>) {
 
 fn select_clauses(old: &Select, new: &Select, edit: &Edit<'_>, reasons: &mut Vec<String>) {
     let start = reasons.len();
+    reasons.extend(from::changes(&old.from, &new.from));
     let mut check = |changed: bool, name: &str| {
         if changed {
             reasons.push(format!("the {name} clause changed"));
         }
     };
     check(old.distinct != new.distinct, "DISTINCT");
-    check(
-        old.from
-            .iter()
-            .map(ToString::to_string)
-            .ne(new.from.iter().map(ToString::to_string)),
-        "FROM",
-    );
     check(old.lateral_views != new.lateral_views, "LATERAL VIEW");
     check(text(&old.selection) != text(&new.selection), "WHERE");
     check(
@@ -192,12 +198,23 @@ fn select_clauses(old: &Select, new: &Select, edit: &Edit<'_>, reasons: &mut Vec
     } else if matches!(new.group_by, GroupByExpr::All(_)) {
         reasons
             .push("GROUP BY ALL groups by every plain column, so its groups may change".to_owned());
-    } else if matches!(&new.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty()) {
+    } else if matches!(&new.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+        && has_other_calls(old, new)
+    {
         reasons.push(
             "a call in the new columns may fold the rows into one or make several of one"
                 .to_owned(),
         );
     }
+}
+
+/// Whether a call stands in the items of one of them and not of the other.
+fn has_other_calls(old: &Select, new: &Select) -> bool {
+    let calls = |select: &Select| -> Vec<String> {
+        let items = select.projection.iter().map(ToString::to_string);
+        items.filter(|item| item.contains('(')).collect()
+    };
+    calls(old) != calls(new)
 }
 
 fn inside(old: &Tree, new: &Tree, reasons: &mut Vec<String>) {
@@ -222,6 +239,11 @@ fn inside(old: &Tree, new: &Tree, reasons: &mut Vec<String>) {
 
 fn text(expr: &Option<Expr>) -> String {
     expr.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether printed SQL is what somebody wrote: where the tree has no node for a construct, it holds a mark of ours.
+fn is_as_written(text: &str) -> bool {
+    !text.contains("{fn ")
 }
 
 fn short(text: &impl Display) -> String {
