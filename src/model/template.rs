@@ -218,6 +218,19 @@ impl RuntimeVariable {
         Some(Self::Time(moment, form))
     }
 
+    /// The variable whose marker of [`Template::for_analysis`] the text or the name of the function is, with what
+    /// follows it in a text.
+    pub fn from_marker(marker: &str) -> Option<(Self, &str)> {
+        if let Some(name) = marker.strip_prefix("siding_") {
+            return Some((Self::from_name(name)?, ""));
+        }
+        let text = marker.strip_prefix('\u{1}')?;
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let end = text.bytes().position(|byte| !is_name(byte));
+        let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+        Some((Self::from_name(name)?, rest))
+    }
+
     /// Whether it needs a range of time, which views and full models do not have.
     pub fn needs_range(self) -> bool {
         match self {

@@ -28,6 +28,7 @@ mod own_tables;
 mod plan;
 mod problems;
 mod promote;
+mod reached;
 mod render;
 mod restate;
 mod rollback;

@@ -9,10 +9,12 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::environment::Environment;
+use crate::model::IntervalUnit;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::reached::Reached;
+use crate::ops::reached::below;
 use crate::plan::Plan;
-use crate::plan::Reach;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::SnapshotId;
@@ -142,13 +144,18 @@ async fn stale(
         }
     }
     let mut open: Vec<Table> = ranges.keys().cloned().collect();
+    let start = open.iter().filter_map(|table| tables.snapshots.get(table));
+    let start: BTreeSet<SnapshotId> = start.flatten().cloned().collect();
+    let reached = Reached::of(plan, &below(&start, &tables.readers), state).await?;
     while let Some(table) = open.pop() {
         let range = ranges[&table];
         for reader in tables.readers(&table) {
-            // What fills a table whole may put any row into it.
-            let wider = match filled.get(&reader) {
-                Some(all) if !plan_is_incremental(plan, &reader.0) => hull(range, *all),
-                _ => range,
+            let wider = match (filled.get(&reader), reached.get(&reader)) {
+                (Some(_), Some(reach)) if !reach.is_far() && !reach.day => range,
+                (Some(_), Some(reach)) if !reach.is_far() => range.expand(IntervalUnit::Day),
+                // What fills a table whole may put any row into it.
+                (Some(all), _) => hull(range, *all),
+                (None, _) => range,
             };
             if widen(&mut ranges, reader.clone(), wider) {
                 open.push(reader);
@@ -167,20 +174,6 @@ async fn stale(
     };
     ranges.retain(|(name, _), _| keep_restated(name));
     Ok(ranges)
-}
-
-/// Whether the plan's own version of the model is filled slice by slice, each from the same slice of what it reads; one
-/// that it does not have counts as filled whole.
-fn plan_is_incremental(plan: &Plan, name: &ModelName) -> bool {
-    let snapshot = plan.draft.snapshots.get(name);
-    snapshot.is_some_and(|snapshot| {
-        !snapshot.model.reads_itself
-            && !Reach::of(&snapshot.model).is_far()
-            && matches!(
-                snapshot.model.kind,
-                crate::model::ModelKind::IncrementalByTimeRange { .. }
-            )
-    })
 }
 
 fn hull(one: Interval, other: Interval) -> Interval {

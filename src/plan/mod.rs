@@ -48,6 +48,8 @@ pub use options::PlanError;
 pub use options::PlanOptions;
 pub use options::Wishes;
 pub use place::possible_versions;
+pub use reach::Changed;
+pub use reach::ColumnsOf;
 pub use reach::Reach;
 pub use restate::Restated;
 pub use restate::restate;

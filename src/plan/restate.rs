@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
 use crate::environment::PromotedSnapshot;
+use crate::model::IntervalUnit;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::Moment;
+use crate::plan::Changed;
+use crate::plan::ColumnsOf;
 use crate::plan::Current;
 use crate::plan::Draft;
 use crate::plan::Plan;
@@ -72,6 +75,8 @@ pub fn restate(
     };
     let mut diagnostics = Vec::new();
     let mut reached: BTreeMap<&ModelName, Interval> = BTreeMap::new();
+    let mut changed = Changed::default();
+    let columns: ColumnsOf<'_> = &|name| draft.snapshots.get(name)?.output_columns();
     let mut restated = Vec::new();
     let mut work = Vec::new();
     for name in &draft.order {
@@ -97,12 +102,17 @@ pub fn restate(
         let own = is_asked
             .then(|| restatement.asked_range(snapshot))
             .flatten();
-        let reached_by = hull(parents).map(|range| restatement.looked_from(snapshot, entry, range));
+        let looked_from = |range| {
+            let reach = || changed.reach(&snapshot.model, columns);
+            restatement.looked_from(snapshot, entry, range, reach)
+        };
+        let reached_by = hull(parents).map(looked_from);
         let Some(range) = hull(reached_by.into_iter().chain(own)) else {
             continue;
         };
         let range = restatement.widened(snapshot, entry, range);
         reached.insert(name, range);
+        changed.add(&snapshot.model, columns);
         let Some((range, ranges)) = restatement.again(snapshot, entry, range) else {
             continue;
         };
@@ -198,6 +208,7 @@ impl Restatement<'_> {
         snapshot: &Snapshot,
         entry: &PromotedSnapshot,
         range: Interval,
+        reach: impl FnOnce() -> Reach,
     ) -> Interval {
         let filled = self.filled(entry).and_then(Intervals::span);
         let is_sliced = matches!(
@@ -207,7 +218,12 @@ impl Restatement<'_> {
         let Some(filled) = filled.filter(|_| is_sliced) else {
             return range;
         };
-        let reach = Reach::of(&snapshot.model);
+        let reach = reach();
+        let range = if reach.day {
+            range.expand(IntervalUnit::Day)
+        } else {
+            range
+        };
         let start = if reach.ahead {
             filled.start().min(range.start())
         } else {

@@ -123,6 +123,14 @@ impl Snapshot {
         self.forward_only.as_ref()?.effective_from
     }
 
+    /// The names of its columns in order: declared, else as far as the query tells; `None` means unknown.
+    pub fn output_columns(&self) -> Option<Vec<String>> {
+        match &self.model.columns {
+            Some(columns) => Some(columns.iter().map(|column| column.name.clone()).collect()),
+            None => self.columns.clone(),
+        }
+    }
+
     /// The object that holds its rows: a versioned table or view for what we build, the model's own
     /// name for an external model, `None` for an embedded one.
     pub fn table(&self) -> Option<TableName> {

@@ -8,12 +8,15 @@ use sqlparser::ast;
 
 use crate::sql::Dialect;
 use crate::sql::Digest;
+use crate::sql::SliceNames;
+use crate::sql::Slices;
 use crate::sql::TableName;
 use crate::sql::meaning;
 use crate::sql::meaning::Meaning;
 use crate::sql::meaning::SchemaOf;
 use crate::sql::parse;
 use crate::sql::scan;
+use crate::sql::slices;
 use crate::sql::tables;
 
 /// A query that was read once; cheap to clone and to share between threads.
@@ -105,6 +108,13 @@ impl Query {
                 reason.clone(),
             ),
         }
+    }
+
+    /// What the result is made of, by slices of time; `None` where the query, or what matters of it, is not understood.
+    pub fn slices(&self, names: SliceNames<'_>) -> Option<Slices> {
+        let inner = &self.inner;
+        let tree = inner.tree.as_ref().ok()?;
+        slices::slices(tree, inner.dialect, names)
     }
 
     pub(super) fn tree(&self) -> Result<&ast::Query, &str> {

@@ -475,3 +475,94 @@ pub(crate) fn days_that_are_made_of_a_restated_day_are_filled_again_before_and_b
         ["1001", "1103", "1106", "1109", "1012"]
     );
 }
+
+/// What each model of [`history`] reads besides its own day.
+const HISTORY: [(&str, &str); 4] = [
+    (
+        "over",
+        "SELECT a.ds, CAST(a.x - b.x AS INT) AS s FROM db.inc AS a JOIN db.inc AS b ON b.ds = a.ds - 1",
+    ),
+    (
+        "until",
+        "SELECT a.ds, CAST(sum(b.x) AS INT) AS s FROM db.inc AS a JOIN db.shown AS b ON b.day < a.ds",
+    ),
+    (
+        "ever",
+        "SELECT a.ds, CAST(max(b.x) AS INT) AS s FROM db.inc AS a JOIN db.inc AS b ON b.x % 2 = a.x % 2",
+    ),
+    (
+        "best",
+        "SELECT a.ds, CAST((SELECT max(x) FROM db.inc) AS INT) AS s FROM db.inc AS a",
+    ),
+];
+
+/// [`days`] with models that read other days of `db.inc` by a join or a subquery, not by a filter.
+fn history() -> Workspace {
+    let workspace = days();
+    workspace.write(
+        "models/shown.sql",
+        "MODEL (name db.shown, kind VIEW);\nSELECT ds AS day, x FROM db.inc\n",
+    );
+    for (name, query) in HISTORY {
+        let grouped = if query.contains("JOIN") && !query.contains("- b.x") {
+            " GROUP BY a.ds"
+        } else {
+            ""
+        };
+        let head =
+            format!("MODEL (name db.{name}, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\n");
+        let filter = "\nWHERE a.ds BETWEEN @start_ds AND @end_ds";
+        workspace.write(
+            &format!("models/{name}.sql"),
+            &format!("{head}{query}{filter}{grouped}\n"),
+        );
+    }
+    workspace
+}
+
+#[test]
+pub(crate) fn days_that_a_join_or_a_subquery_makes_of_a_restated_day_are_filled_again() {
+    let (workspace, fresh) = (history(), history());
+    workspace.apply("prod", NOW);
+    let change = "UPDATE raw.t SET x = 1002 WHERE ds = '2024-01-02'";
+    workspace.execute(change);
+    fresh.execute(change);
+    fresh.apply("prod", NOW);
+
+    let day = ["-s", "2024-01-02", "-e", "2024-01-02", "--auto-apply"];
+    let plan = with(&workspace, &[&["prod", "-r", "db.inc"][..], &day].concat());
+
+    for (name, _) in HISTORY {
+        let query = format!("SELECT ds, s FROM db.{name} ORDER BY ds");
+        assert_eq!(workspace.rows(&query), fresh.rows(&query), "{name}");
+    }
+    assert_eq!(
+        ranges(&plan, "db.daily"),
+        serde_json::json!([["2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"]]),
+        "what reads its own day only is filled for that day only"
+    );
+}
+
+#[test]
+pub(crate) fn how_far_a_table_of_another_environment_looks_is_said_by_its_own_query() {
+    let workspace = days();
+    workspace.apply("prod", NOW);
+    workspace.edit(
+        "models/daily.sql",
+        "x * 10 AS y FROM db.inc WHERE ds",
+        "(SELECT sum(x) FROM db.inc AS b WHERE b.ds <= a.ds)::INT AS y FROM db.inc AS a WHERE ds",
+    );
+    workspace.apply("dev", NOW);
+    let sums = "SELECT y FROM db__dev.daily ORDER BY ds";
+    assert_eq!(workspace.rows(sums).concat(), ["1", "3", "6", "10", "15"]);
+    workspace.execute("UPDATE raw.t SET x = 102 WHERE ds = '2024-01-02'");
+
+    let day = ["-s", "2024-01-02", "-e", "2024-01-02", "--auto-apply"];
+    with(&workspace, &[&["prod", "-r", "db.inc"][..], &day].concat());
+    workspace.apply("dev", NOW);
+
+    assert_eq!(
+        workspace.rows(sums).concat(),
+        ["1", "103", "106", "110", "115"]
+    );
+}

@@ -7,7 +7,7 @@ use crate::sql::Dialect;
 
 /// What a call may do besides giving a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(in crate::sql) enum Family {
     /// One value for one row, the same each time.
     Scalar,
     /// One value for one row, another one each time.
@@ -26,7 +26,7 @@ pub(super) enum Family {
 }
 
 /// What the function `name` (lower case) does, called with so many arguments.
-pub(super) fn family(name: &str, dialect: Dialect, arguments: usize) -> Family {
+pub(in crate::sql) fn family(name: &str, dialect: Dialect, arguments: usize) -> Family {
     let is_in = |list: &[&str]| list.binary_search(&name).is_ok();
     match name {
         // With one argument, the time since then.

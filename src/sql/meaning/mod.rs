@@ -27,7 +27,7 @@ mod digest;
 mod expr;
 mod factor;
 mod from;
-mod functions;
+pub(super) mod functions;
 mod join_on;
 mod keys;
 mod lowering;
