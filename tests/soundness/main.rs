@@ -18,6 +18,7 @@ mod power;
 mod print;
 mod project;
 mod random;
+mod reach;
 mod reference;
 mod regressions;
 mod remembered;
