@@ -233,3 +233,21 @@ fn every_module_is_on_the_map() {
         );
     }
 }
+
+#[test]
+fn the_fuzzed_part_is_built_with_the_same_crates() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let of_fuzzer = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    let (_, dependencies) = of_fuzzer.split_once("[dependencies]").unwrap();
+    let (dependencies, _) = dependencies.split_once("\n[").unwrap();
+    let own = |line: &&str| !line.is_empty() && !line.starts_with("libfuzzer-sys");
+    let others: Vec<&str> = dependencies
+        .lines()
+        .filter(own)
+        .filter(|line| !manifest.lines().any(|known| known == *line))
+        .collect();
+    assert!(
+        others.is_empty(),
+        "Cargo.toml has them otherwise, so `make fuzz` may not build: {others:?}"
+    );
+}
