@@ -162,6 +162,10 @@ mod tests {
                 "SELECT a::int AS \"a\", CAST(t.b AS text) AS \"b\" FROM t",
             ),
             (
+                "SELECT Try_Cast(a AS int) FROM t",
+                "SELECT Try_Cast(a AS int) AS \"a\" FROM t",
+            ),
+            (
                 "SELECT DISTINCT a::date::text -- day\n, [b::int, 1] FROM t",
                 "SELECT DISTINCT a::date::text AS \"a\" -- day\n, [b::int, 1] FROM t",
             ),

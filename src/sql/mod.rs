@@ -7,6 +7,7 @@ mod dialect;
 mod differences;
 mod fold;
 mod grammar;
+mod joins;
 mod meaning;
 mod names;
 mod parse;

@@ -393,3 +393,16 @@ fn an_hour_that_is_named_by_its_day_is_the_whole_day() {
     assert!(!by_time.is_far() && !by_day.is_far() && !cast.is_far());
     assert_eq!((by_time.day, by_day.day, cast.day), (false, true, true));
 }
+
+#[test]
+fn a_time_that_is_rounded_may_be_of_the_day_before() {
+    let query = |data_type: &str| {
+        format!(
+            "SELECT ts::{data_type}::DATE AS ds, z FROM db.e WHERE ts::{data_type} BETWEEN @start_ts AND @end_ts"
+        )
+    };
+    for rounded in ["TIMESTAMP(0)", "TIMESTAMP_S", "TIMESTAMP_MS"] {
+        check((true, true), &[&query(rounded)]);
+    }
+    check((false, false), &[&query("TIMESTAMP")]);
+}

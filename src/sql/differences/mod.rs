@@ -253,3 +253,64 @@ fn short(text: &impl Display) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Dialect;
+
+    fn said(old: &str, new: &str) -> Vec<String> {
+        let changed = ["x".to_owned()];
+        let edit = Edit {
+            rows: true,
+            added: &[],
+            removed: &[],
+            changed: &changed,
+            renamed: &[],
+            reordered: false,
+        };
+        let [old, new] = [old, new].map(|text| Query::parse(text, Dialect::DuckDb));
+        differences(&old, &new, &edit)
+    }
+
+    #[test]
+    fn another_order_under_a_limit_is_what_changes_rows_and_no_call() {
+        let (old, new) = (
+            "SELECT x FROM t ORDER BY x LIMIT 1",
+            "SELECT x FROM t ORDER BY y LIMIT 1",
+        );
+        let order = "the ORDER BY clause changed, so the LIMIT may keep other rows";
+        assert_eq!(said(old, new), ["column `x` changes", order]);
+    }
+
+    #[test]
+    fn a_call_is_blamed_only_where_one_came_or_went() {
+        let call = "a call in the new columns may fold the rows into one or make several of one";
+        let named = "column `x` changed: `x` → `max(x)`";
+        assert_eq!(
+            said("SELECT x FROM t", "SELECT max(x) AS x FROM t"),
+            [named, call]
+        );
+        let counting = |to| {
+            format!(
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {to}) SELECT x FROM n"
+            )
+        };
+        let cte = "the CTE `n` changed";
+        assert_eq!(
+            said(&counting(3), &counting(4)),
+            ["column `x` changes", cte]
+        );
+    }
+
+    #[test]
+    fn marks_of_the_grammar_are_not_quoted() {
+        let (old, new) = (
+            "SELECT [i + 1 FOR i IN l] AS x FROM t",
+            "SELECT [i + 2 FOR i IN l] AS x FROM t",
+        );
+        let said = said(old, new);
+        assert_eq!(said.first().map(String::as_str), Some("column `x` changes"));
+        assert!(said.iter().all(|reason| is_as_written(reason)), "{said:?}");
+    }
+}

@@ -9,6 +9,8 @@ use sqlparser::ast::JoinOperator;
 use sqlparser::ast::TableWithJoins;
 
 use crate::sql::Dialect;
+use crate::sql::joins::JoinKind;
+use crate::sql::joins::join_kind;
 use crate::sql::meaning::digest::Digest;
 use crate::sql::meaning::digest::Node;
 use crate::sql::meaning::lowering::Lowering;
@@ -35,16 +37,6 @@ pub(super) struct Item {
     pub(super) relation: Relation,
     pub(super) bindings: Vec<Binding>,
     pub(super) merged: Vec<Merged>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Inner,
-    Left,
-    Right,
-    Full,
-    Semi,
-    Anti,
 }
 
 impl<'q> Lowering<'_, 'q> {
@@ -131,35 +123,14 @@ impl<'q> Lowering<'_, 'q> {
                 return Ok(());
             }
             JoinOperator::CrossApply => return stop("CROSS APPLY is not understood"),
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::StraightJoin(constraint)
-            | JoinOperator::CrossJoin(constraint) => (Kind::Inner, constraint),
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-                (Kind::Left, constraint)
-            }
-            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
-                (Kind::Right, constraint)
-            }
-            JoinOperator::FullOuter(constraint) => (Kind::Full, constraint),
-            JoinOperator::Semi(constraint) | JoinOperator::LeftSemi(constraint) => {
-                (Kind::Semi, constraint)
-            }
-            JoinOperator::Anti(constraint) | JoinOperator::LeftAnti(constraint) => {
-                (Kind::Anti, constraint)
-            }
-            JoinOperator::RightSemi(_)
-            | JoinOperator::RightAnti(_)
-            | JoinOperator::OuterApply
-            | JoinOperator::ArrayJoin
-            | JoinOperator::LeftArrayJoin
-            | JoinOperator::InnerArrayJoin => {
-                return stop("a join of a kind that is not understood");
-            }
+            other => match join_kind(other) {
+                Some(known) => known,
+                None => return stop("a join of a kind that is not understood"),
+            },
         };
         let right = self.factor(&join.relation)?;
         match kind {
-            Kind::Inner => {
+            JoinKind::Inner => {
                 let split = self.top().bindings.len();
                 self.product(all, right)?;
                 let conditions = self.constraint(constraint, split, "using")?;
@@ -169,11 +140,11 @@ impl<'q> Lowering<'_, 'q> {
                 }
                 Ok(())
             }
-            Kind::Left => self.outer(all, right, constraint, "left join"),
-            Kind::Right => self.outer(all, right, constraint, "right join"),
-            Kind::Full => self.outer(all, right, constraint, "full join"),
-            Kind::Semi => self.semi(all, right, constraint, false),
-            Kind::Anti => self.semi(all, right, constraint, true),
+            JoinKind::Left => self.outer(all, right, constraint, "left join"),
+            JoinKind::Right => self.outer(all, right, constraint, "right join"),
+            JoinKind::Full => self.outer(all, right, constraint, "full join"),
+            JoinKind::Semi => self.semi(all, right, constraint, false),
+            JoinKind::Anti => self.semi(all, right, constraint, true),
         }
     }
 

@@ -11,6 +11,8 @@ use sqlparser::ast::TableFactor;
 use sqlparser::ast::TableWithJoins;
 
 use crate::sql::fold;
+use crate::sql::joins::JoinKind;
+use crate::sql::joins::join_kind;
 use crate::sql::names;
 use crate::sql::slices::frame::Found;
 use crate::sql::slices::frame::Frame;
@@ -21,64 +23,24 @@ use crate::sql::slices::names::column_in;
 use crate::sql::slices::query::Reader;
 use crate::sql::slices::relation::Relation;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Inner,
-    Left,
-    Right,
-    Full,
-    Semi,
-    Anti,
-    /// Nobody here knows how rows meet.
-    Unknown,
-}
-
-fn kind(join: &Join) -> (Kind, Option<&JoinConstraint>) {
-    let (kind, constraint) = match &join.join_operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::StraightJoin(constraint)
-        | JoinOperator::CrossJoin(constraint) => (Kind::Inner, constraint),
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-            (Kind::Left, constraint)
-        }
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
-            (Kind::Right, constraint)
-        }
-        JoinOperator::FullOuter(constraint) => (Kind::Full, constraint),
-        JoinOperator::Semi(constraint) | JoinOperator::LeftSemi(constraint) => {
-            (Kind::Semi, constraint)
-        }
-        JoinOperator::Anti(constraint) | JoinOperator::LeftAnti(constraint) => {
-            (Kind::Anti, constraint)
-        }
-        // Of the rows that meet one is taken: those that do not meet are no matter.
-        JoinOperator::AsOf {
-            match_condition,
-            constraint,
-        } => {
-            let mark = match_condition.to_string();
-            let kind = if mark.contains("asof_right") || mark.contains("asof_full") {
-                Kind::Unknown
-            } else {
-                Kind::Left
-            };
-            (kind, constraint)
-        }
-        JoinOperator::RightSemi(_)
-        | JoinOperator::RightAnti(_)
-        | JoinOperator::CrossApply
-        | JoinOperator::OuterApply
-        | JoinOperator::ArrayJoin
-        | JoinOperator::LeftArrayJoin
-        | JoinOperator::InnerArrayJoin => return (Kind::Unknown, None),
-    };
-    (kind, Some(constraint))
+/// How rows meet, and the condition; `None` where nobody here knows how.
+fn kind(join: &Join) -> (Option<JoinKind>, Option<&JoinConstraint>) {
+    // Of the rows that meet one is taken: those that do not meet are no matter.
+    if let JoinOperator::AsOf {
+        match_condition,
+        constraint,
+    } = &join.join_operator
+    {
+        let mark = match_condition.to_string();
+        let is_left = !mark.contains("asof_right") && !mark.contains("asof_full");
+        return (is_left.then_some(JoinKind::Left), Some(constraint));
+    }
+    join_kind(&join.join_operator).unzip()
 }
 
 /// Whether rows come out of the join without what stands left of it.
 fn leaves_out_left(join: &Join) -> bool {
-    matches!(kind(join).0, Kind::Right | Kind::Full | Kind::Unknown)
+    matches!(kind(join).0, Some(JoinKind::Right | JoinKind::Full) | None)
 }
 
 impl Reader<'_> {
@@ -109,10 +71,13 @@ impl Reader<'_> {
             let (kind, constraint) = kind(join);
             let middle = self.frame().bindings.len();
             let is_kept = later(place + 1);
-            let is_whole = matches!(kind, Kind::Inner | Kind::Semi | Kind::Right);
+            let is_whole = matches!(
+                kind,
+                Some(JoinKind::Inner | JoinKind::Semi | JoinKind::Right)
+            );
             self.factor(&join.relation, is_kept && is_whole);
             self.join(kind, constraint, first..middle, is_kept);
-            if matches!(kind, Kind::Semi | Kind::Anti) {
+            if matches!(kind, Some(JoinKind::Semi | JoinKind::Anti)) {
                 for binding in &mut self.frame().bindings[middle..] {
                     binding.visible = false;
                 }
@@ -122,12 +87,12 @@ impl Reader<'_> {
 
     fn join(
         &mut self,
-        kind: Kind,
+        kind: Option<JoinKind>,
         constraint: Option<&JoinConstraint>,
         left: std::ops::Range<usize>,
         is_kept: bool,
     ) {
-        if kind == Kind::Unknown {
+        if kind.is_none() {
             self.frame().is_broken = true;
         }
         match constraint {
@@ -157,28 +122,44 @@ impl Reader<'_> {
         }
     }
 
-    fn meet(&mut self, kind: Kind, fact: Fact, left: &std::ops::Range<usize>, is_kept: bool) {
+    fn meet(
+        &mut self,
+        kind: Option<JoinKind>,
+        fact: Fact,
+        left: &std::ops::Range<usize>,
+        is_kept: bool,
+    ) {
         let frame = self.frame();
         let right = frame.columns_from(left.end);
         let all = frame.columns_from(left.start);
         let is_own = fact.columns().all(|column| all.contains(&column));
         match kind {
-            Kind::Inner | Kind::Semi if is_kept => frame.graph.add(fact, Joined::Sure),
-            Kind::Inner | Kind::Semi if is_own => frame.graph.add(fact, Joined::Inner),
+            Some(JoinKind::Inner | JoinKind::Semi) if is_kept => {
+                frame.graph.add(fact, Joined::Sure);
+            }
+            Some(JoinKind::Inner | JoinKind::Semi) if is_own => {
+                frame.graph.add(fact, Joined::Inner);
+            }
             // A column of a query around is the same for all rows: it says something of these, they nothing of it.
-            Kind::Inner | Kind::Semi => frame.graph.add(fact, Joined::Outer(&all)),
-            Kind::Left | Kind::Anti => frame.graph.add(fact, Joined::Outer(&right)),
-            Kind::Right => {
+            Some(JoinKind::Inner | JoinKind::Semi) => frame.graph.add(fact, Joined::Outer(&all)),
+            Some(JoinKind::Left | JoinKind::Anti) => frame.graph.add(fact, Joined::Outer(&right)),
+            Some(JoinKind::Right) => {
                 let on_left: BTreeSet<Column> = all.difference(&right).copied().collect();
                 frame.graph.add(fact, Joined::Outer(&on_left));
             }
-            Kind::Full if is_own => frame.graph.add(fact, Joined::Full(&right)),
-            Kind::Full | Kind::Unknown => {}
+            Some(JoinKind::Full) if is_own => frame.graph.add(fact, Joined::Full(&right)),
+            Some(JoinKind::Full) | None => {}
         }
     }
 
     /// `USING (name)`.
-    fn using(&mut self, kind: Kind, name: &str, left: &std::ops::Range<usize>, is_kept: bool) {
+    fn using(
+        &mut self,
+        kind: Option<JoinKind>,
+        name: &str,
+        left: &std::ops::Range<usize>,
+        is_kept: bool,
+    ) {
         let frame = self.frame();
         let on_left = frame.merged_among(name, left.clone());
         let on_right = frame.merged_among(name, left.end..frame.bindings.len());
@@ -190,15 +171,15 @@ impl Reader<'_> {
         self.meet(kind, both, left, is_kept);
         let frame = self.frame();
         let merged = match kind {
-            Kind::Inner | Kind::Left | Kind::Semi | Kind::Anti => Some(one),
-            Kind::Right => Some(other),
-            Kind::Full => {
+            Some(JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti) => Some(one),
+            Some(JoinKind::Right) => Some(other),
+            Some(JoinKind::Full) => {
                 let either = frame.column();
                 frame.graph.merged(either, one);
                 frame.graph.merged(either, other);
                 Some(either)
             }
-            Kind::Unknown => None,
+            None => None,
         };
         frame.merged.push((name.to_owned(), merged));
     }

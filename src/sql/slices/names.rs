@@ -26,16 +26,17 @@ enum Kept {
 fn kept(data_type: &DataType) -> Kept {
     match data_type {
         DataType::Date => Kept::Day,
-        DataType::Timestamp(..)
-        | DataType::TimestampNtz(_)
-        | DataType::Datetime(_)
+        // A precision rounds: the last second of a day may become the first of the next.
+        DataType::Timestamp(None, _)
+        | DataType::TimestampNtz(None)
+        | DataType::Datetime(None)
         | DataType::Text
         | DataType::String(None)
         | DataType::Varchar(None) => Kept::All,
         DataType::Custom(name, arguments) if arguments.is_empty() => {
             match name.to_string().to_ascii_uppercase().as_str() {
-                "TIMESTAMPTZ" | "TIMESTAMP_NTZ" | "TIMESTAMP_S" | "TIMESTAMP_MS"
-                | "TIMESTAMP_US" | "TIMESTAMP_NS" | "DATETIME2" | "DATETIMEOFFSET" => Kept::All,
+                "TIMESTAMPTZ" | "TIMESTAMP_NTZ" | "TIMESTAMP_US" | "TIMESTAMP_NS" | "DATETIME2"
+                | "DATETIMEOFFSET" => Kept::All,
                 _ => Kept::Nothing,
             }
         }
@@ -44,6 +45,13 @@ fn kept(data_type: &DataType) -> Kept {
 }
 
 impl Reader<'_> {
+    /// Whether a cast leaves a time, or its day, as it is.
+    fn keeps_time(&mut self, data_type: &DataType) -> bool {
+        let kept = kept(data_type);
+        self.by_day |= matches!(kept, Kept::Day);
+        !matches!(kept, Kept::Nothing)
+    }
+
     /// The column that the expression is, cast or not, of this SELECT or of one around it.
     pub(super) fn plain_column(&mut self, expr: &Expr) -> Option<Column> {
         match expr {
@@ -66,11 +74,7 @@ impl Reader<'_> {
                 format: None,
                 ..
             } => {
-                match kept(data_type) {
-                    Kept::All => {}
-                    Kept::Day => self.by_day = true,
-                    Kept::Nothing => return None,
-                }
+                self.keeps_time(data_type).then_some(())?;
                 self.plain_column(expr)
             }
             Expr::Function(function) => {
@@ -92,12 +96,7 @@ impl Reader<'_> {
                 format: None,
                 ..
             } => {
-                match kept(data_type) {
-                    Kept::All => {}
-                    Kept::Day => self.by_day = true,
-                    Kept::Nothing => return false,
-                }
-                return self.is_edge(expr);
+                return self.keeps_time(data_type) && self.is_edge(expr);
             }
             Expr::AtTimeZone {
                 timestamp,
@@ -108,10 +107,8 @@ impl Reader<'_> {
                     && self.is_edge(timestamp);
             }
             Expr::TypedString(typed) => {
-                match kept(&typed.data_type) {
-                    Kept::All => {}
-                    Kept::Day => self.by_day = true,
-                    Kept::Nothing => return false,
+                if !self.keeps_time(&typed.data_type) {
+                    return false;
                 }
                 text_in(&typed.value.value).and_then(|text| (self.names.edge)(text))
             }
