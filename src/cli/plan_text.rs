@@ -11,6 +11,7 @@ use crate::plan::ModelChange;
 use crate::plan::ModelSummary;
 use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
+use crate::plan::gigabytes;
 use crate::plan::seconds;
 
 /// Which parts to show.
@@ -146,14 +147,18 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
     lines.extend(plan.estimate.as_ref().and_then(PlanEstimate::in_words));
 }
 
-/// `, about 2.1 min (31 days × 4.1 s, from 12 runs)`; `None` where nothing is known.
+/// `, about 2.1 min (31 days × 4.1 s, from 12 runs), reads 1.5 GB`; `None` where nothing is known.
 fn takes_text(estimate: &Estimate) -> Option<String> {
     let time = estimate.milliseconds?;
     let about = if time.likely < 100 { "" } else { "about " };
+    let reads = estimate
+        .bytes
+        .map(|bytes| format!(", reads {}", gigabytes(bytes)));
     Some(format!(
-        ", {about}{} ({})",
+        ", {about}{} ({}){}",
         seconds(time.likely),
-        estimate.basis
+        estimate.basis,
+        reads.unwrap_or_default()
     ))
 }
 

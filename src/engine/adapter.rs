@@ -226,6 +226,11 @@ pub trait EngineAdapter: Send + Sync {
         )
     }
 
+    /// Whether a transaction that changes what another one is changing waits for its end; otherwise it fails at once.
+    fn waits_for_others(&self) -> bool {
+        true
+    }
+
     /// As a transaction's first statement: keeps other writers of a table, which is there, waiting until its end, so that
     /// two that delete the same rows and write them again do not both write. `None` where two cannot meet.
     fn lock_for_writing(&self, _table: &TableName) -> Option<String> {
@@ -345,6 +350,12 @@ pub trait Transaction: Send {
             }
         }
         (answers, Ok(()))
+    }
+
+    /// How many bytes its statements have read so far from where the data are kept, memory left out; `None` where the engine
+    /// does not say.
+    fn bytes_read(&self) -> Option<u64> {
+        None
     }
 
     /// Makes everything visible at once. An error means that nothing became visible.

@@ -16,6 +16,7 @@ use croner::parser::Year;
 use thiserror::Error;
 
 use crate::model::IntervalUnit;
+use crate::model::Model;
 
 /// A schedule: five cron fields or a nickname such as `@daily`, with at least one firing.
 ///
@@ -135,6 +136,20 @@ impl Cron {
             is_every_midnight: self.is_every_midnight && zone == Tz::UTC,
             ..self
         }
+    }
+
+    /// When `model` is due.
+    ///
+    /// # Errors
+    /// As [`Cron::parse`] has them.
+    pub fn of(model: &Model) -> Result<Self, CronError> {
+        let cron = Self::parse(&model.cron)?;
+        // Loading has reported a zone that is not known.
+        let zone = model.cron_tz.as_deref().and_then(|zone| zone.parse().ok());
+        Ok(match zone {
+            Some(zone) => cron.in_zone(zone),
+            None => cron,
+        })
     }
 
     /// The last firing at or before `time`.

@@ -100,7 +100,12 @@ pub struct Statements {
 impl Statements {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.after.is_empty() && self.on_virtual_update.is_empty()
+        !self.surround_query() && self.on_virtual_update.is_empty()
+    }
+
+    /// Whether a batch runs some besides its query.
+    pub fn surround_query(&self) -> bool {
+        !self.before.is_empty() || !self.after.is_empty()
     }
 }
 
@@ -138,6 +143,9 @@ pub struct Model {
     pub tags: BTreeSet<String>,
     /// When it is due: five cron fields or `@daily` and its like, as written.
     pub cron: String,
+    /// On whose clocks that is, a name such as `Europe/Berlin`; `None` means UTC. Intervals are in UTC in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_tz: Option<String>,
     /// Length of one interval, as written; `None` means that the cron decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_unit: Option<String>,

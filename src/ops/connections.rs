@@ -26,8 +26,9 @@ use crate::state::StateStore;
 /// The schema of the state's tables unless the configuration names another.
 const STATE_SCHEMA: &str = "siding";
 
-/// How many statements PostgreSQL gets at once unless the configuration says.
-const POSTGRES_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is above 0");
+/// How many transactions a warehouse gets at once unless the configuration says. A daily batch seldom has work for more
+/// than one of DuckDB's threads either.
+const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is above 0");
 
 /// How to reach the warehouse of the selected gateway, with `catalogs` besides those of its configuration.
 pub(super) fn warehouse(
@@ -38,7 +39,10 @@ pub(super) fn warehouse(
     let gateway = config
         .gateway()
         .context("the configuration has no gateway")?;
-    let concurrency = |tasks: Option<u32>| NonZeroUsize::new(usize::try_from(tasks?).ok()?);
+    let concurrency = |tasks: Option<u32>| {
+        let tasks = tasks.and_then(|tasks| usize::try_from(tasks).ok());
+        tasks.and_then(NonZeroUsize::new).unwrap_or(CONCURRENCY)
+    };
     match &gateway.connection {
         Connection::DuckDb {
             database,
@@ -62,9 +66,10 @@ pub(super) fn warehouse(
                 read_only: catalog.read_only,
             });
             Ok(ConnectionConfig::DuckDb(DuckDbConfig {
-                concurrency: concurrency(*concurrent_tasks).unwrap_or(NonZeroUsize::MIN),
+                concurrency: concurrency(*concurrent_tasks),
                 file_root: Some(root),
                 register_comments: *register_comments,
+                counts_bytes: config.estimates.price_per_gigabyte.is_some(),
                 sandbox,
                 catalogs: declared.chain(catalogs).collect(),
                 default_catalog: attached.first().map(|first| first.name.clone()),
@@ -75,8 +80,7 @@ pub(super) fn warehouse(
             let timeout = connection.statement_timeout_seconds;
             Ok(ConnectionConfig::Postgres(Box::new(PostgresConfig {
                 server: server(connection, &options.data),
-                concurrency: concurrency(connection.concurrent_tasks)
-                    .unwrap_or(POSTGRES_CONCURRENCY),
+                concurrency: concurrency(connection.concurrent_tasks),
                 statement_timeout: timeout.map(|seconds| Duration::from_secs(seconds.into())),
                 sandboxed: options.sandboxed,
             })))

@@ -301,15 +301,15 @@ pub(super) fn next_due(
     environment: &Environment,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let crons: BTreeSet<&str> = environment
+    let models: BTreeMap<(&str, Option<&str>), &Model> = environment
         .snapshots
         .iter()
         .filter_map(|entry| snapshots.get(&entry.id.name))
         .map(|snapshot| &snapshot.model)
         .filter(|model| is_repeated(&model.kind))
-        .map(|model| model.cron.as_str())
+        .map(|model| ((model.cron.as_str(), model.cron_tz.as_deref()), &**model))
         .collect();
-    let crons = crons.into_iter().filter_map(|text| Cron::parse(text).ok());
+    let crons = models.values().filter_map(|model| Cron::of(model).ok());
     crons.map(|cron| cron.next(now)).min()
 }
 

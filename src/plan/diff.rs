@@ -239,6 +239,7 @@ fn definition(model: &Model) -> String {
         (!model.tags.is_empty()).then(|| model.tags.iter().cloned().collect::<Vec<_>>().join(", ")),
     );
     property("cron", Some(model.cron.clone()));
+    property("cron_tz", model.cron_tz.clone());
     property("interval_unit", model.interval_unit.clone());
     property("start", model.start.clone());
     property("end", model.end.clone());

@@ -70,6 +70,9 @@ pub struct Estimate {
     pub milliseconds: Option<Spread>,
     /// Rows, where known.
     pub rows: Option<u64>,
+    /// Bytes that are read from where the data are kept, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// In millionths of the currency; `None` where the time is not known or no price is configured.
     pub price_millionths: Option<Spread>,
     /// How many batches of its own past it is based on.
@@ -231,11 +234,11 @@ fn of_model(model: &Model, units: u64, known: &Known, rates: &[u64], prices: &Pr
                 units,
                 milliseconds: Some(guess),
                 rows,
+                bytes: None,
                 price_millionths: None,
                 runs: 0,
                 basis,
             },
-            None,
             prices,
         );
     } else {
@@ -268,17 +271,18 @@ fn of_model(model: &Model, units: u64, known: &Known, rates: &[u64], prices: &Pr
         units,
         milliseconds: per_unit.map(|time| time.map(|one| one.saturating_mul(times))),
         rows,
+        bytes: bytes_of(own, units),
         price_millionths: None,
         runs: own.len(),
         basis,
     };
-    priced(estimate, bytes_of(own, units), prices)
+    priced(estimate, prices)
 }
 
-fn priced(mut estimate: Estimate, bytes: Option<u64>, prices: &Prices) -> Estimate {
+fn priced(mut estimate: Estimate, prices: &Prices) -> Estimate {
     let by_time = prices.per_second.zip(estimate.milliseconds);
     let by_time = by_time.map(|(price, time)| time.map(|ms| ms.saturating_mul(price) / 1_000));
-    let by_bytes = prices.per_gigabyte.zip(bytes);
+    let by_bytes = prices.per_gigabyte.zip(estimate.bytes);
     let by_bytes = by_bytes.map(|(price, bytes)| bytes.saturating_mul(price) / 1_000_000_000);
     estimate.price_millionths = match (by_time, by_bytes) {
         (None, None) => None,
@@ -347,6 +351,19 @@ pub fn seconds(millis: u64) -> String {
     }
 }
 
+/// Bytes as people read them: `1.5 GB`.
+pub fn gigabytes(bytes: u64) -> String {
+    let tenths = |unit: u64, name: &str| {
+        let tenths = bytes.saturating_mul(10) / unit;
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    };
+    match bytes {
+        0..1_000_000 => tenths(1_000, "kB"),
+        1_000_000..1_000_000_000 => tenths(1_000_000, "MB"),
+        _ => tenths(1_000_000_000, "GB"),
+    }
+}
+
 /// Millionths of a currency as people read them: `0.35 EUR`.
 pub fn money(millionths: u64, currency: Option<&str>) -> String {
     let cents = millionths.div_ceil(10_000);
@@ -404,6 +421,8 @@ mod tests {
         ] {
             assert_eq!(seconds(millis), text);
         }
+        assert_eq!(gigabytes(1_000), "1.0 kB");
+        assert_eq!(gigabytes(1_550_000_000), "1.5 GB");
         assert_eq!(money(345_000, Some("EUR")), "0.35 EUR");
         assert_eq!(money(12_000_000, None), "12.00");
     }
@@ -418,6 +437,7 @@ mod tests {
                 high: 4_000,
             }),
             rows: None,
+            bytes: Some(500_000_000),
             price_millionths: None,
             runs: 0,
             basis: String::new(),
@@ -427,7 +447,7 @@ mod tests {
             per_gigabyte: Some(2_000_000),
             currency: None,
         };
-        let price = priced(estimate, Some(500_000_000), &prices).price_millionths;
+        let price = priced(estimate, &prices).price_millionths;
         let price = price.unwrap();
         assert_eq!(
             (price.low, price.likely, price.high),

@@ -583,7 +583,10 @@ struct Calendar {
 }
 
 /// The calendars of a project's models. Most models share a few, and reading a cron is not cheap.
-struct Calendars(BTreeMap<(String, Option<String>), Calendar>);
+struct Calendars(BTreeMap<CalendarKey, Calendar>);
+
+/// What decides about a calendar: cron, zone and unit, as written.
+type CalendarKey = (String, Option<String>, Option<String>);
 
 impl Calendars {
     fn of_all(snapshots: &BTreeMap<ModelName, Snapshot>) -> Self {
@@ -591,25 +594,29 @@ impl Calendars {
         for snapshot in snapshots.values() {
             let model = &snapshot.model;
             calendars
-                .entry((model.cron.clone(), model.interval_unit.clone()))
+                .entry(Self::key(model))
                 .or_insert_with(|| Calendar::new(model));
         }
         Self(calendars)
     }
 
     fn of(&self, model: &Model) -> &Calendar {
-        let key = (model.cron.clone(), model.interval_unit.clone());
         self.0
-            .get(&key)
+            .get(&Self::key(model))
             .expect("the calendars are those of all snapshots")
+    }
+
+    fn key(model: &Model) -> CalendarKey {
+        let (zone, unit) = (model.cron_tz.clone(), model.interval_unit.clone());
+        (model.cron.clone(), zone, unit)
     }
 }
 
 impl Calendar {
     /// Loading has reported texts that cannot be read; here they count as `@daily`.
     fn new(model: &Model) -> Self {
-        let cron = Cron::parse(&model.cron)
-            .unwrap_or_else(|_| Cron::parse("@daily").expect("`@daily` is a cron"));
+        let cron =
+            Cron::of(model).unwrap_or_else(|_| Cron::parse("@daily").expect("`@daily` is a cron"));
         let declared = model
             .interval_unit
             .as_deref()

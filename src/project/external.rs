@@ -157,6 +157,7 @@ fn entry(
         cron: reader
             .text(node, "", "cron")
             .unwrap_or_else(|| "@daily".to_owned()),
+        cron_tz: None,
         interval_unit: None,
         start,
         end: None,

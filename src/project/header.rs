@@ -24,6 +24,7 @@ use crate::project::storage;
 use crate::project::value::Value;
 use crate::project::words::nearest;
 use crate::project::words::suggestion;
+use crate::project::zone::read_zone;
 use crate::sql::Dialect;
 use crate::sql::TableName;
 use crate::sql::tokens;
@@ -37,12 +38,13 @@ pub(super) struct Header {
     /// `None` after an error.
     pub(super) kind: Option<DeclaredKind>,
     pub(super) storage: Storage,
-    pub(super) allow_partials: bool,
+    pub(super) allow_partials: Option<bool>,
     pub(super) kind_span: Range<usize>,
     pub(super) description: Option<String>,
     pub(super) owner: Option<String>,
     pub(super) tags: BTreeSet<String>,
     pub(super) cron: Option<String>,
+    pub(super) cron_tz: Option<String>,
     pub(super) interval_unit: Option<String>,
     pub(super) start: Option<String>,
     pub(super) end: Option<String>,
@@ -57,7 +59,7 @@ pub(super) struct Header {
     pub(super) enabled: bool,
 }
 
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "name",
     "kind",
     "dialect",
@@ -65,6 +67,7 @@ const KNOWN: [&str; 29] = [
     "owner",
     "tags",
     "cron",
+    "cron_tz",
     "interval_unit",
     "start",
     "end",
@@ -91,8 +94,7 @@ const KNOWN: [&str; 29] = [
 
 /// Properties of the format that Siding does not support yet, with the value that says what it
 /// does anyway.
-pub(super) const UNSUPPORTED: [(&str, Option<&str>); 13] = [
-    ("cron_tz", Some("utc")),
+pub(super) const UNSUPPORTED: [(&str, Option<&str>); 12] = [
     ("signals", None),
     ("references", None),
     ("session_properties", None),
@@ -220,6 +222,14 @@ impl HeaderReader {
                     self.header.cron = cron;
                 }
             }
+            "cron_tz" => {
+                if let Some(zone) = text(file, property, value) {
+                    match read_zone(&zone) {
+                        Ok(zone) => self.header.cron_tz = zone,
+                        Err(diagnostic) => file.report(diagnostic, property.span.clone()),
+                    }
+                }
+            }
             "interval_unit" => {
                 let unit = text(file, property, value).map(|unit| unit.to_lowercase());
                 if let Some(Err(error)) = unit.as_deref().map(IntervalUnit::from_str) {
@@ -312,7 +322,7 @@ impl HeaderReader {
                 ),
             },
             "allow_partials" => match value.boolean() {
-                Some(allow) => self.header.allow_partials = allow,
+                Some(allow) => self.header.allow_partials = Some(allow),
                 None => file.report(
                     wrong("`allow_partials` must be `true` or `false`"),
                     property.span.clone(),
@@ -380,7 +390,7 @@ impl HeaderReader {
             .any(|known| property.span.contains(&known.span.start) && known.is_error());
         let (kind, mut problems) = kind::read(value, &file.settings.config.time_column_format);
         self.header.kind = kind;
-        let (policy, found) = policy::read(value);
+        let (policy, found) = policy::read(value, &file.settings.config.model_defaults.policy);
         self.header.policy = policy;
         problems.extend(found);
         if has_own {
@@ -406,7 +416,7 @@ impl HeaderReader {
         };
         let (kind, mut problems) = kind::read(value, &file.settings.config.time_column_format);
         self.header.kind = kind;
-        let (policy, found) = policy::read(value);
+        let (policy, found) = policy::read(value, &file.settings.config.model_defaults.policy);
         self.header.policy = policy;
         problems.extend(found);
         for (problem, _) in problems {

@@ -28,6 +28,7 @@ mod value;
 mod variable;
 mod words;
 mod yaml;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

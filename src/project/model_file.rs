@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Severity;
+use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
@@ -360,7 +361,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         depends_on.extend(tables.map(|table| model_name(table, catalog)));
     }
     let name = name?;
-    let kind = kind?;
+    let mut kind = kind?;
     let needs_query = !matches!(kind, ModelKind::Seed(_));
     if needs_query && parts.query.is_none() {
         return None;
@@ -417,6 +418,20 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         file.report(diagnostic, header.kind_span.clone());
     }
     let defaults = &settings.config.model_defaults;
+    if let ModelKind::IncrementalByTimeRange {
+        batch_concurrency: batches @ None,
+        ..
+    } = &mut kind
+    {
+        *batches = defaults.batch_concurrency;
+    }
+    let mut policy = header.policy;
+    if !kind.is_incremental() {
+        // Built anew whenever its columns change, whatever the defaults say.
+        let usual = ChangePolicy::default();
+        policy.on_destructive_change = usual.on_destructive_change;
+        policy.on_additive_change = usual.on_additive_change;
+    }
     let mut calls = Vec::new();
     if kind != ModelKind::Embedded {
         calls.extend(settings.default_audits.iter().cloned());
@@ -430,7 +445,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         statements: parts.statements,
         // Known once all queries are read.
         reads_itself: false,
-        allow_partials: header.allow_partials,
+        allow_partials: header.allow_partials.unwrap_or(defaults.allow_partials),
         dialect: file.dialect,
         query: parts.query,
         description: header.description.or(parts.description),
@@ -440,6 +455,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             .cron
             .or_else(|| defaults.cron.clone())
             .unwrap_or_else(|| "@daily".to_owned()),
+        cron_tz: header.cron_tz,
         interval_unit: header
             .interval_unit
             .or_else(|| defaults.interval_unit.clone()),
@@ -455,7 +471,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
             .project
             .unwrap_or_else(|| settings.config.project.clone()),
         stamp: header.stamp,
-        policy: header.policy,
+        policy,
         file: file.path.to_owned(),
     };
     Some(Draft {

@@ -16,9 +16,10 @@ pub(super) const PROPERTIES: [&str; 5] = [
     "auto_restatement_cron",
 ];
 
-/// Reads them from `NAME (key value, …)`; what else stands there is for others to read.
-pub(super) fn read(kind: Value<'_>) -> (ChangePolicy, Problems) {
-    let mut policy = ChangePolicy::default();
+/// Reads them from `NAME (key value, …)`, where `defaults` say what it does not; what else stands there is for others to
+/// read.
+pub(super) fn read(kind: Value<'_>, defaults: &ChangePolicy) -> (ChangePolicy, Problems) {
+    let mut policy = defaults.clone();
     let mut problems = Problems::new();
     let Some((_, rest)) = kind.tokens.split_first() else {
         return (policy, problems);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::ModelKind;
+use crate::model::OnChange;
 use crate::sql::Dialect;
 
 const CONFIG: &str = "\
@@ -307,7 +308,7 @@ fn a_block_is_read_whole() {
     let model = model(
         "-- what it is\n/* and more */\nMODEL (\n  NAME db.\"Sch\".m, -- the db catalog goes\n  \
          kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y%m%d'), batch_size 30, lookback 2, forward_only false),\n  \
-         owner 'me@x.y', tags [a, 'B c'], cron '0 5 * * *', interval_unit 'hour', start '2020-01-01', end '2021-01-01',\n  \
+         owner 'me@x.y', tags [a, 'B c'], cron '0 5 * * *', cron_tz 'europe/berlin', interval_unit 'hour', start '2020-01-01', end '2021-01-01',\n  \
          grains (id, (a, b)), columns (ds TEXT, id INT, a DECIMAL(10, 2), b STRUCT<x INT>),\n  \
          depends_on (raw.other, 'db.raw.x'), stamp 'v2', formatting false, audits (\n    \
          not_null(columns := (id, a)), number_of_rows(threshold := 5, blocking := false), unique_values_non_blocking(columns = id)\n  ),\n);\n\
@@ -318,6 +319,7 @@ fn a_block_is_read_whole() {
     assert_eq!(model.owner.as_deref(), Some("me@x.y"));
     assert_eq!(model.tags.iter().collect::<Vec<_>>(), ["a", "b c"]);
     assert_eq!(model.cron, "0 5 * * *");
+    assert_eq!(model.cron_tz.as_deref(), Some("Europe/Berlin"));
     assert_eq!(model.grains, [vec!["id"], vec!["a", "b"]]);
     let columns = model.columns.as_ref().unwrap();
     assert_eq!(columns[2].data_type.as_deref(), Some("DECIMAL(10, 2)"));
@@ -461,6 +463,64 @@ fn a_missing_or_doubled_configuration_is_one_message() {
         ),
         ["Error config.yaml:4 duplicate-key: the key `project` is given twice"]
     );
+}
+
+#[test]
+fn defaults_stand_for_what_models_do_not_say() {
+    let config = "model_defaults:\n  dialect: duckdb\n  allow_partials: true\n  batch_concurrency: 2\n  \
+                  on_destructive_change: warn\n  on_additive_change: error\n";
+    let (project, diagnostics) = load_files(&[
+        ("config.yaml", config),
+        (
+            "models/a.sql",
+            "MODEL (name a.silent, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT 1 AS x, ds FROM raw.t",
+        ),
+        (
+            "models/b.sql",
+            "MODEL (name b.loud, allow_partials false,\n  \
+             kind INCREMENTAL_BY_TIME_RANGE (time_column ds, batch_concurrency 3, on_destructive_change allow));\n\
+             SELECT 1 AS x, ds FROM raw.t",
+        ),
+        (
+            "models/c.sql",
+            "MODEL (name c.whole, kind FULL);\nSELECT 1 AS x",
+        ),
+    ]);
+    assert_eq!(lines(&diagnostics), Vec::<String>::new());
+    let said = |name: &str| {
+        let model = &project.models[&name.parse::<ModelName>().unwrap()];
+        let batches = match &model.kind {
+            ModelKind::IncrementalByTimeRange {
+                batch_concurrency, ..
+            } => batch_concurrency.map(std::num::NonZeroU32::get),
+            _ => None,
+        };
+        let policy = &model.policy;
+        let changes = (policy.on_destructive_change, policy.on_additive_change);
+        (model.allow_partials, batches, changes)
+    };
+    let (warn, error, allow) = (OnChange::Warn, OnChange::Error, OnChange::Allow);
+    assert_eq!(said("a.silent"), (true, Some(2), (warn, error)));
+    assert_eq!(said("b.loud"), (false, Some(3), (allow, error)));
+    // It is built anew whenever its columns change.
+    assert_eq!(said("c.whole"), (true, None, (error, allow)));
+}
+
+#[test]
+fn a_time_zone_is_one_of_the_worlds_list() {
+    let model =
+        |zone: &str| format!("MODEL (name db.m, kind FULL,\n  cron_tz '{zone}');\nSELECT 1 AS x");
+    assert_eq!(wrong(&model("utc")), Vec::<String>::new());
+    let (_, diagnostics) = load_files(&[
+        ("config.yaml", CONFIG),
+        ("models/m.sql", &model("Europe/Berln")),
+    ]);
+    assert_eq!(
+        lines(&diagnostics),
+        ["Error models/m.sql:2 wrong-value: `Europe/Berln` is not a time zone"]
+    );
+    let help = diagnostics[0].help.as_deref();
+    assert_eq!(help, Some("Did you mean `Europe/Berlin`?"));
 }
 
 #[test]

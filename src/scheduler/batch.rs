@@ -41,7 +41,7 @@ pub(super) async fn run(
     units: u64,
 ) -> anyhow::Result<Done> {
     let control = filling.control;
-    let _turn = filling.turns.next().await?;
+    let _turn = filling.turns.next(filling.engine, batch.model).await?;
     if control.stop.is_asked() {
         return Err(Stopped.into());
     }
@@ -75,7 +75,7 @@ pub(super) async fn run(
         environment: filling.environment.clone(),
         units,
         rows: written.rows,
-        bytes: None,
+        bytes: written.bytes_read,
         took,
         finished_at: control.now(),
     };

@@ -143,7 +143,7 @@ pub(super) fn around<'s>(
     parent: &dyn Fn(&TableName) -> Option<&'s Surface>,
 ) -> Option<Digest> {
     let statements = &model.statements;
-    if statements.before.is_empty() && statements.after.is_empty() {
+    if !statements.surround_query() {
         return None;
     }
     let mut node = Node::new("statements");

@@ -13,7 +13,7 @@
 //! | interval unit | data |
 //! | stamp | data |
 //! | description, owner, tags, column descriptions | metadata |
-//! | cron, start, end, batch size, batch concurrency, partial intervals | metadata |
+//! | cron and its time zone, start, end, batch size, batch concurrency, partial intervals | metadata |
 //! | `forward_only`, `disable_restatement`, `on_destructive_change`, `on_additive_change`, `auto_restatement_cron`, `auto_restatement_intervals` | metadata |
 //! | virtual properties, statements of a virtual update | metadata |
 //! | grains | metadata |
@@ -327,6 +327,9 @@ fn metadata_of_filling(encoder: &mut Encoder, model: &Model) {
     }
     if model.allow_partials {
         encoder.text("partials");
+    }
+    if let Some(zone) = &model.cron_tz {
+        encoder.text("time zone").text(zone);
     }
     if !model.storage.virtual_properties.is_empty() {
         encoder.text("virtual properties");

@@ -178,6 +178,7 @@ const CASES: &[Case] = &[
     ("models/a.sql", "description 'one'", "description 'two'", META, META_BELOW),
     ("models/a.sql", "tags [x]", "tags [y]", META, META_BELOW),
     ("models/a.sql", "cron '@daily'", "cron '5 0 * * *'", META, META_BELOW),
+    ("models/a.sql", "cron '@daily'", "cron '@daily', cron_tz 'Asia/Tokyo'", META, META_BELOW),
     ("models/a.sql", "start '2024-01-01'", "start '2024-01-02'", META, META_BELOW),
     ("models/a.sql", "end '2030-01-01'", "end '2031-01-01'", META, META_BELOW),
     ("models/a.sql", "grain id", "grain (id, v)", META, META_BELOW),

@@ -151,6 +151,30 @@ fn what_a_statement_reads_is_filled_first_and_its_changes_arrive() {
 }
 
 #[test]
+fn models_that_make_the_same_macro_do_not_get_into_each_others_way() {
+    let names = ["a", "b", "c", "d"];
+    let files = names.map(|name| {
+        let text = format!(
+            "MODEL (name db.{name}, kind FULL);\nCREATE OR REPLACE MACRO twice(x) AS 2 * x;\n\
+             SELECT sum(twice(i % 3))::BIGINT AS n FROM range(5000000) AS r(i)\n"
+        );
+        (format!("models/{name}.sql"), text)
+    });
+    let files = files
+        .each_ref()
+        .map(|(path, text)| (path.as_str(), text.as_str()));
+    let workspace = Workspace::new(&files);
+    let ended = workspace
+        .run(&["plan", "--auto-apply", "--execution-time", "2024-01-03"])
+        .fine();
+    assert!(!ended.stderr.contains("conflict"), "{}", ended.stderr);
+    for name in names {
+        let rows = workspace.rows(&format!("SELECT n FROM db.{name}"));
+        assert_eq!(rows, [["9999998"]]);
+    }
+}
+
+#[test]
 fn what_the_engine_has_no_word_for_is_kept_and_said() {
     let workspace = Workspace::new(&[(
         "models/m.sql",

@@ -31,6 +31,25 @@ fn run(workspace: &Workspace, now: &str, more: &[&str]) -> Ended {
 }
 
 #[test]
+pub(crate) fn a_time_zone_moves_when_a_model_is_due_and_not_its_days() {
+    let model = daily("db.daily", "1 AS v");
+    let model = model.replacen("MODEL (", "MODEL (cron_tz 'America/Los_Angeles', ", 1);
+    let workspace = Workspace::new(&[("models/daily.sql", &model)]);
+    // In California the second of January ends at eight o'clock.
+    workspace.apply("prod", "2024-01-03 07:59:00");
+    let days = || workspace.rows("SELECT day::TEXT FROM db.daily ORDER BY day");
+    assert_eq!(days(), [["2024-01-01"]]);
+    let ended = run(&workspace, "2024-01-03 07:59:59", &[]).fine();
+    assert!(
+        ended.stdout.contains("2024-01-03 08:00"),
+        "{}",
+        ended.stdout
+    );
+    run(&workspace, "2024-01-03 08:00:00", &[]).fine();
+    assert_eq!(days(), [["2024-01-01"], ["2024-01-02"]]);
+}
+
+#[test]
 pub(crate) fn a_run_tells_what_it_did_model_by_model() {
     let workspace = Workspace::new(&[
         ("models/daily.sql", &daily("db.daily", "1 AS v")),

@@ -5,6 +5,7 @@ mod environments;
 mod jinja;
 mod lifecycle;
 mod mapping;
+mod model_defaults;
 mod postgres;
 mod read;
 mod reader;
@@ -12,7 +13,9 @@ mod sections;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
+use crate::model::ChangePolicy;
 use crate::model::Placement;
 use crate::model::TableNaming;
 use crate::project::variable::Variable;
@@ -173,7 +176,7 @@ pub enum Connection {
         database: Option<String>,
         /// Further databases, or all of them; then names without a catalog are in the first.
         catalogs: Vec<DuckDbAttachment>,
-        /// Most statements at once; `None` means the engine's default.
+        /// Most transactions at once; `None` means the usual number.
         concurrent_tasks: Option<u32>,
         /// Whether descriptions of models go into the warehouse.
         register_comments: bool,
@@ -226,6 +229,12 @@ pub struct ModelDefaults {
     pub start: Option<String>,
     /// Calls of audits, as in a `MODEL` block; come before the model's own.
     pub audits: Vec<String>,
+    /// Whether an interval may be filled before it is over.
+    pub allow_partials: bool,
+    /// Most batches of one model at once.
+    pub batch_concurrency: Option<NonZeroU32>,
+    /// What happens when a forward-only change removes or adds columns.
+    pub policy: ChangePolicy,
 }
 
 /// How plans behave.

@@ -12,6 +12,7 @@ use crate::project::config::environments;
 use crate::project::config::jinja;
 use crate::project::config::lifecycle;
 use crate::project::config::mapping;
+use crate::project::config::model_defaults;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::config::reader::not_supported;
@@ -184,7 +185,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
     reader.section(root, "", &KNOWN, &UNSUPPORTED)?;
     let suffix_target = environments::suffix_target(reader, root);
     let environment_catalogs = mapping::read(reader, root, "environment_catalog_mapping", false);
-    let model_defaults = sections::model_defaults(reader, root);
+    let model_defaults = model_defaults::read(reader, root);
     let (gateways, selected_gateway) = sections::gateways(reader, root, options);
     let mut variables = BTreeMap::new();
     if let Some(node) = root.get("variables") {
@@ -213,6 +214,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
     let patterns = reader.texts(root, "", "ignore_patterns");
     ignore_patterns.extend(patterns.into_iter().map(|(pattern, _)| pattern));
     let pinned = reader.texts(root, "", "pinned_environments");
+    let estimates = lifecycle::estimates(reader, root, ready.get(&selected_gateway));
     let config = Config {
         file: reader.file.to_owned(),
         project: reader.text(root, "", "project").unwrap_or_default(),
@@ -229,7 +231,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
         after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
         model_defaults,
-        estimates: lifecycle::estimates(reader, root),
+        estimates,
         snapshot_ttl,
         environment_ttl,
         pinned_environments: pinned.into_iter().map(|(name, _)| name).collect(),

@@ -16,8 +16,6 @@ pub(in crate::project) enum Unsupported {
     Harmless,
     /// Only this value, which is what Siding does anyway, or else an error.
     OnlyBool(bool),
-    /// Only this value, or else an error.
-    OnlyText(&'static str),
 }
 
 /// Reads the nodes of one file.
@@ -90,21 +88,9 @@ impl<'a> Reader<'a> {
         let diagnostic = match how {
             _ if empty => return,
             Unsupported::OnlyBool(only) if value.scalar() == Some(only.to_string()) => return,
-            Unsupported::OnlyText(only)
-                if value
-                    .scalar()
-                    .is_some_and(|text| text.eq_ignore_ascii_case(only)) =>
-            {
-                return;
-            }
             Unsupported::Error => not_supported(&format!("`{path}`")),
             Unsupported::OnlyBool(only) => not_supported(&format!("`{path}`"))
                 .help(format!("Only `{only}` is supported; remove the key.")),
-            Unsupported::OnlyText(only) => {
-                let given = value.scalar().unwrap_or_else(|| value.what().to_owned());
-                not_supported(&format!("`{path}: {given}`"))
-                    .help(format!("Only `{only}` is supported."))
-            }
             Unsupported::Harmless => {
                 let mut diagnostic = not_supported(&format!("`{path}`"));
                 diagnostic.severity = crate::diagnostic::Severity::Warning;

@@ -1,12 +1,9 @@
 //! The parts of a configuration.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Severity;
-use crate::model::Cron;
-use crate::model::IntervalUnit;
 use crate::project::LoadOptions;
 use crate::project::config::AutoCategorize;
 use crate::project::config::BotConfig;
@@ -14,7 +11,6 @@ use crate::project::config::BotMergeMethod;
 use crate::project::config::CategorizeMode;
 use crate::project::config::Connection;
 use crate::project::config::Gateway;
-use crate::project::config::ModelDefaults;
 use crate::project::config::PlanConfig;
 use crate::project::config::User;
 use crate::project::config::catalogs;
@@ -27,7 +23,6 @@ use crate::project::variable::Variable;
 use crate::project::words::suggestion;
 use crate::project::yaml::Data;
 use crate::project::yaml::Node;
-use crate::sql::Dialect;
 
 /// A gateway with its variables, which only count when it is selected.
 pub(super) struct ReadGateway {
@@ -333,98 +328,6 @@ fn connection(
             reader.report(diagnostic, Reader::place(node, "type"));
             None
         }
-    }
-}
-
-const DEFAULT_KEYS: [&str; 7] = [
-    "dialect",
-    "kind",
-    "owner",
-    "cron",
-    "interval_unit",
-    "start",
-    "audits",
-];
-const DEFAULT_UNSUPPORTED: [(&str, Unsupported); 15] = [
-    ("table_format", Unsupported::Error),
-    ("storage_format", Unsupported::Error),
-    ("on_destructive_change", Unsupported::OnlyText("error")),
-    ("on_additive_change", Unsupported::OnlyText("allow")),
-    ("physical_properties", Unsupported::Error),
-    ("virtual_properties", Unsupported::Error),
-    ("session_properties", Unsupported::Error),
-    ("optimize_query", Unsupported::OnlyBool(true)),
-    ("allow_partials", Unsupported::OnlyBool(false)),
-    ("enabled", Unsupported::OnlyBool(true)),
-    ("formatting", Unsupported::Harmless),
-    ("batch_concurrency", Unsupported::Error),
-    ("pre_statements", Unsupported::Error),
-    ("post_statements", Unsupported::Error),
-    ("on_virtual_update", Unsupported::Error),
-];
-
-/// `model_defaults`, with duckdb as the dialect after an error.
-pub(super) fn model_defaults(reader: &mut Reader<'_>, root: &Node) -> ModelDefaults {
-    const WHAT: &str = "model_defaults";
-    let missing = || {
-        Diagnostic::error("missing-key", "`model_defaults.dialect` is missing")
-            .help("Write `model_defaults: {dialect: duckdb}`.")
-    };
-    let Some(node) = root.get(WHAT) else {
-        let diagnostic = missing().in_file(reader.file);
-        reader.diagnostics.push(diagnostic);
-        return ModelDefaults::default();
-    };
-    if reader
-        .section(node, WHAT, &DEFAULT_KEYS, &DEFAULT_UNSUPPORTED)
-        .is_none()
-    {
-        return ModelDefaults::default();
-    }
-    let dialect = reader.text(node, WHAT, "dialect");
-    let dialect = match dialect.as_deref().map(Dialect::from_str) {
-        Some(Ok(dialect)) => dialect,
-        Some(Err(error)) => {
-            let known = Dialect::ALL.iter().map(|(name, _)| *name);
-            let diagnostic = Diagnostic::error("unknown-dialect", error.to_string())
-                .help(suggestion(&error.0, known));
-            reader.report(diagnostic, Reader::place(node, "dialect"));
-            Dialect::default()
-        }
-        None => {
-            if node
-                .get("dialect")
-                .is_none_or(|node| node.scalar().is_none())
-            {
-                reader.report(missing(), node.place);
-            }
-            Dialect::default()
-        }
-    };
-    let cron = reader.text(node, WHAT, "cron");
-    if let Some(Err(error)) = cron.as_deref().map(Cron::parse) {
-        let diagnostic =
-            Diagnostic::error("wrong-value", format!("`{WHAT}.cron`: {error}")).help(error.help());
-        reader.report(diagnostic, Reader::place(node, "cron"));
-    }
-    let interval_unit = reader.text(node, WHAT, "interval_unit");
-    if let Some(Err(error)) = interval_unit.as_deref().map(IntervalUnit::from_str) {
-        let diagnostic = Diagnostic::error("wrong-value", error.to_string()).help(error.help());
-        reader.report(diagnostic, Reader::place(node, "interval_unit"));
-    }
-    let start = reader.text(node, WHAT, "start");
-    if let Some(start) = &start {
-        read::check_date(reader, node, WHAT, "start", start);
-    }
-    let audits = reader.texts(node, WHAT, "audits");
-    ModelDefaults {
-        dialect,
-        kind: reader.text(node, WHAT, "kind"),
-        owner: reader.text(node, WHAT, "owner"),
-        cron,
-        interval_unit,
-        start,
-        audits: audits.into_iter().map(|(call, _)| call).collect(),
     }
 }
 

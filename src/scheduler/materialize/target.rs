@@ -109,8 +109,7 @@ async fn columns_of(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn>> {
         Some(columns) => columns,
         None => create(batch).await?,
     };
-    let statements = &batch.model.statements;
-    if statements.before.is_empty() && statements.after.is_empty() {
+    if !batch.model.statements.surround_query() {
         known.get_or_init(|| columns.clone());
     }
     Ok(columns)

@@ -95,6 +95,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
         owner: None,
         tags: BTreeSet::from(["a".to_owned()]),
         cron: "@daily".to_owned(),
+        cron_tz: None,
         interval_unit: None,
         start: None,
         end: None,
