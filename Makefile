@@ -21,13 +21,13 @@ ifeq ($(findstring bundled-duckdb,$(FEATURES)),)
 	./scripts/libduckdb.sh
 endif
 
-postgres: ## Find a PostgreSQL for the tests, or unpack Debian's into .postgres
+postgres: ## Unpack PostgreSQL 13 to 17 for the tests into .postgres, or find one on this machine
 	./scripts/postgres.sh
 
 test: setup postgres ## Check the format, run clippy with warnings denied, run all tests
 	cargo fmt --check
 	cargo clippy --all-targets --locked $(features) -- -D warnings
-	cargo test --locked $(features)
+	cargo test --locked $(features) -- $$(./scripts/postgres.sh --without)
 
 demo: setup ## Take one pull request from opening to production, on real data and with no account
 	cargo build --locked $(features) --bin siding --example demo

@@ -1,17 +1,24 @@
 //! A PostgreSQL of our own for the tests: made in a temporary folder, reached by a socket in it, gone with the
 //! process, however that ends. All tests of a process share it, and each makes databases of its own.
+//!
+//! Stories that are told on several releases share one server of each.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -41,8 +48,42 @@ kill -QUIT $!
 wait $!
 rm -rf "$folder""#;
 
-struct Cluster {
-    folder: PathBuf,
+thread_local! {
+    /// The release that this thread's databases are made on, such as 13; `None` means whichever comes first.
+    pub(crate) static RELEASE: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// How a server is started.
+pub(crate) struct Setup {
+    /// As [`RELEASE`].
+    pub(crate) release: Option<u32>,
+    /// `name=value`, on top of what all servers of the tests have.
+    pub(crate) settings: Vec<String>,
+    /// The lines of `pg_hba.conf`.
+    pub(crate) access: &'static str,
+    /// What is put before the server's command, such as `prlimit`.
+    pub(crate) under: Vec<String>,
+    /// Options of `initdb`.
+    pub(crate) made_with: Vec<String>,
+}
+
+impl Setup {
+    pub(crate) fn of(release: Option<u32>) -> Self {
+        Self {
+            release,
+            settings: Vec::new(),
+            // For stories about passwords.
+            access: "local all locked scram-sha-256\nlocal all all trust\n",
+            under: Vec::new(),
+            made_with: Vec::new(),
+        }
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Cluster {
+    /// Of the socket, and of the data below.
+    pub(crate) folder: PathBuf,
     /// Its standard input stays open as long as this process lives.
     _keeper: Child,
 }
@@ -58,10 +99,16 @@ pub(crate) struct Database {
 impl Database {
     /// Makes one, and the server as well if this is the first.
     pub(crate) async fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let folder = tokio::task::spawn_blocking(|| cluster().folder.clone())
+        let release = RELEASE.get();
+        let folder = tokio::task::spawn_blocking(move || cluster(release).folder.clone())
             .await
             .unwrap();
+        Self::on(&folder).await
+    }
+
+    /// Makes one on the server with its socket in this folder.
+    pub(crate) async fn on(folder: &Path) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
         let host = folder.to_str().unwrap().to_owned();
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let server = Self {
@@ -93,41 +140,35 @@ impl Database {
     }
 }
 
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        start().unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error}"))
+fn cluster(release: Option<u32>) -> &'static Cluster {
+    static CLUSTERS: Mutex<BTreeMap<Option<u32>, &OnceLock<Cluster>>> = Mutex::new(BTreeMap::new());
+    let mut clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = *clusters
+        .entry(release)
+        .or_insert_with(|| Box::leak(Box::default()));
+    drop(clusters);
+    cluster.get_or_init(|| {
+        start(&Setup::of(release))
+            .unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error}"))
     })
 }
 
-fn start() -> io::Result<Cluster> {
-    let bin = bin()?;
+/// Makes a cluster and starts its server.
+pub(crate) fn start(setup: &Setup) -> io::Result<Cluster> {
+    let bin = bin(setup.release)?;
     // Not in the folder for temporary files of the user: a socket's path has 107 characters at most.
     let folder = tempfile::Builder::new()
         .prefix("siding-pg-")
         .tempdir_in("/tmp")?
         .keep();
-    let is_root = fs::metadata("/proc/self")
-        .map(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0)
-        .unwrap_or(false);
-    if is_root {
+    if is_root() {
         std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
     }
-    let command = |program: &OsStr| {
-        let mut command = Command::new(program);
-        command.current_dir(&folder).process_group(0);
-        if bin.starts_with(ours()) {
-            command.env("LD_LIBRARY_PATH", ours().join("lib"));
-        }
-        if is_root {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    };
     let data = folder.join("data");
-    let made = command(bin.join("initdb").as_os_str())
+    let made = command(&bin, &folder, bin.join("initdb").as_os_str())
         .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C"])
         .args(["--username", USER])
+        .args(&setup.made_with)
         .arg("--pgdata")
         .arg(&data)
         .output()?;
@@ -136,11 +177,14 @@ fn start() -> io::Result<Cluster> {
         let message = String::from_utf8_lossy(&made.stderr).into_owned();
         return Err(io::Error::other(format!("initdb failed: {message}")));
     }
-    fs::write(
-        data.join("pg_hba.conf"),
-        // For stories about passwords.
-        "local all locked scram-sha-256\nlocal all all trust\n",
-    )?;
+    fs::write(data.join("pg_hba.conf"), setup.access)?;
+    run(setup, folder)
+}
+
+/// Starts the server of a cluster that is there.
+pub(crate) fn run(setup: &Setup, folder: PathBuf) -> io::Result<Cluster> {
+    let bin = bin(setup.release)?;
+    let data = folder.join("data");
     let settings = [
         "listen_addresses=",
         "fsync=off",
@@ -150,16 +194,22 @@ fn start() -> io::Result<Cluster> {
         "shared_buffers=32MB",
         "max_wal_size=256MB",
         "autovacuum=off",
+        // 13 has another default.
+        "password_encryption=scram-sha-256",
     ];
-    let mut keeper = command(OsStr::new("sh"));
+    let mut keeper = command(&bin, &folder, OsStr::new("sh"));
     keeper.args(["-c", KEEPER, "sh"]).arg(&folder);
     keeper
+        .args(&setup.under)
         .arg(bin.join("postgres"))
         .arg("-D")
         .arg(&data)
         .arg("-k")
         .arg(&folder);
-    for setting in settings {
+    for setting in settings
+        .into_iter()
+        .chain(setup.settings.iter().map(String::as_str))
+    {
         keeper.args(["-c", setting]);
     }
     let keeper = keeper
@@ -173,6 +223,25 @@ fn start() -> io::Result<Cluster> {
     };
     wait_until_ready(&cluster.folder, &data)?;
     Ok(cluster)
+}
+
+/// A program that runs as the server does, in the cluster's folder.
+fn command(bin: &Path, folder: &Path, program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).process_group(0);
+    if bin.starts_with(ours().join("usr")) {
+        command.env("LD_LIBRARY_PATH", ours().join("lib"));
+    }
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self")
+        .map(|it| it.uid() == 0)
+        .unwrap_or(false)
 }
 
 fn wait_until_ready(folder: &Path, data: &Path) -> io::Result<()> {
@@ -193,35 +262,66 @@ fn wait_until_ready(folder: &Path, data: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("it does not start: {log}")))
 }
 
-/// Where `scripts/postgres.sh` unpacks a server.
+/// Where `scripts/postgres.sh` unpacks servers.
 fn ours() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres")
 }
 
-/// The folder with `initdb` and `postgres`: from the environment, the search path, Debian's place, or ours.
+/// The folder with `initdb` and `postgres` of a release: the pinned build, or Debian's.
+///
+/// Of whichever comes first: from the environment, the newest pinned build, the search path, Debian's place, or its
+/// package as we have unpacked it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test has no command line to say where the server is"
 )]
-fn bin() -> io::Result<PathBuf> {
-    let mut folders: Vec<PathBuf> = env::var_os(BIN).map(PathBuf::from).into_iter().collect();
-    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let ours = ours().join("usr/lib/postgresql");
-    for releases in [Path::new("/usr/lib/postgresql"), &ours] {
-        let mut found: Vec<PathBuf> = fs::read_dir(releases)
-            .map(|entries| entries.flatten().map(|it| it.path().join("bin")).collect())
-            .unwrap_or_default();
-        found.sort();
-        folders.extend(found.into_iter().rev());
-    }
-    let has_both = |folder: &&PathBuf| {
+pub(crate) fn bin(release: Option<u32>) -> io::Result<PathBuf> {
+    let debian = Path::new("/usr/lib/postgresql");
+    let folders = match release {
+        Some(release) => [ours(), debian.to_owned()]
+            .map(|place| place.join(release.to_string()).join("bin"))
+            .to_vec(),
+        None => {
+            let mut folders: Vec<PathBuf> =
+                env::var_os(BIN).map(PathBuf::from).into_iter().collect();
+            folders.extend(releases_in(&ours()));
+            folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+            folders.extend(releases_in(debian));
+            folders.extend(releases_in(&ours().join("usr/lib/postgresql")));
+            folders
+        }
+    };
+    let is_complete = |folder: &&PathBuf| {
         ["initdb", "postgres"]
             .iter()
             .all(|name| folder.join(name).is_file())
     };
-    folders.iter().find(has_both).cloned().ok_or_else(|| {
-        io::Error::other(
-            "neither `initdb` nor `postgres` is on this machine: run `scripts/postgres.sh`",
-        )
+    let complete: Vec<&PathBuf> = folders.iter().filter(is_complete).collect();
+    let usable = complete.iter().find(|folder| may_be_entered(folder));
+    usable.map(|folder| (*folder).clone()).ok_or_else(|| {
+        let which = release.map_or("PostgreSQL".to_owned(), |it| format!("PostgreSQL {it}"));
+        io::Error::other(match complete.first() {
+            Some(folder) => format!(
+                "a server does not run as root, and nobody else may enter `{}`: put the clone where all may read it",
+                folder.display()
+            ),
+            None => format!("{which} is not on this machine: run `scripts/postgres.sh`; it says what to leave out where it cannot be had"),
+        })
     })
+}
+
+/// The `bin` folders of the releases in this folder, the newest first.
+fn releases_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|it| it.path().join("bin")).collect())
+        .unwrap_or_default();
+    found.sort();
+    found.reverse();
+    found
+}
+
+/// Whether the server may enter the folder: as root's it runs as somebody who may not enter root's own.
+fn may_be_entered(folder: &Path) -> bool {
+    let is_open = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o001 != 0);
+    !is_root() || folder.ancestors().all(is_open)
 }

@@ -27,7 +27,7 @@ fn two() -> Workspace {
 }
 
 #[test]
-fn rights_views_and_indexes_are_those_of_the_table_that_readers_see() {
+pub(crate) fn rights_views_and_indexes_are_those_of_the_table_that_readers_see() {
     on_postgres(|| {
         let workspace = two();
         workspace.execute("CREATE SCHEMA bi");
@@ -177,7 +177,7 @@ fn a_plan_waits_for_a_run_that_writes_the_table_that_is_to_leave() {
 }
 
 #[test]
-fn what_others_have_on_a_table_they_have_on_the_view_in_its_place() {
+pub(crate) fn what_others_have_on_a_table_they_have_on_the_view_in_its_place() {
     on_postgres(|| {
         let workspace = two();
         workspace.execute("CREATE SCHEMA bi");

@@ -67,7 +67,7 @@ fn a_backfill_is_estimated_from_what_each_interval_took_before() {
 }
 
 #[test]
-fn a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_reads() {
+pub(crate) fn a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_reads() {
     let workspace = project("");
     workspace.apply("prod", NOW);
     let state = StateFile::of(&workspace);

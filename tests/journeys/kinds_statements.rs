@@ -21,7 +21,7 @@ ON_VIRTUAL_UPDATE_END;
 ";
 
 #[test]
-fn statements_run_in_the_batchs_own_transaction() {
+pub(crate) fn statements_run_in_the_batchs_own_transaction() {
     let workspace = Workspace::new(&[("models/m.sql", MODEL)]);
     workspace.execute(LOG);
     workspace.apply("prod", "2024-01-03");
@@ -95,6 +95,15 @@ fn a_virtual_update_that_fails_switches_nothing() {
 
 /// The descriptions of `db.m` and of its columns.
 fn described(workspace: &Workspace) -> Vec<String> {
+    if workspace.is_postgres() {
+        let table = "SELECT split_part(pg_get_viewdef('db.m'::regclass), 'FROM ', 2)";
+        let table = workspace.rows(table)[0][0].replace(';', "");
+        let sql = format!(
+            "SELECT obj_description('db.m'::regclass) UNION ALL SELECT col_description('{table}'::regclass, 1)"
+        );
+        let rows = workspace.rows(&sql).into_iter();
+        return rows.map(|row| row[0].clone()).collect();
+    }
     let sql = "SELECT comment FROM duckdb_views() WHERE schema_name = 'db' AND view_name = 'm'
                UNION ALL SELECT comment FROM duckdb_columns() WHERE schema_name = 'db' AND table_name = 'm'";
     let rows = workspace.rows(sql).into_iter();
@@ -102,7 +111,7 @@ fn described(workspace: &Workspace) -> Vec<String> {
 }
 
 #[test]
-fn descriptions_stand_in_the_warehouse_and_follow_the_model() {
+pub(crate) fn descriptions_stand_in_the_warehouse_and_follow_the_model() {
     let workspace = Workspace::new(&[("models/m.sql", MODEL)]);
     workspace.execute(LOG);
     workspace.apply("prod", "2024-01-03");

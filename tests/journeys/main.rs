@@ -66,6 +66,8 @@ mod plan_options;
 mod postgres;
 mod postgres_again;
 mod postgres_at_once;
+mod postgres_releases;
+mod postgres_rights;
 #[cfg(unix)]
 mod processes;
 mod reference;

@@ -119,7 +119,7 @@ pub(crate) async fn shop() -> Team {
 }
 
 #[tokio::test]
-async fn a_change_goes_from_dev_to_production_and_back() {
+pub(crate) async fn a_change_goes_from_dev_to_production_and_back() {
     let shop = shop().await;
     let workspace = &shop.workspace;
     let totals = async |schema: &str| shop.rows(&format!("SELECT * FROM {schema}.totals")).await;
@@ -181,7 +181,7 @@ async fn a_change_goes_from_dev_to_production_and_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_with_host_port_and_user() {
+pub(crate) async fn a_wrong_password_is_told_with_host_port_and_user() {
     let shop = shop().await;
     let user = LOCKED;
     shop.database
@@ -212,7 +212,7 @@ async fn a_wrong_password_is_told_with_host_port_and_user() {
 }
 
 #[tokio::test]
-async fn a_state_from_a_newer_version_is_left_as_it_is() {
+pub(crate) async fn a_state_from_a_newer_version_is_left_as_it_is() {
     let shop = shop().await;
     shop.workspace.apply("prod", "2024-01-03");
     let version =
@@ -250,7 +250,7 @@ SELECT CAST(@start_ds AS DATE) AS day, (SELECT count(*) FROM gate) AS n
 ";
 
 #[tokio::test]
-async fn a_connection_that_is_lost_in_the_middle_of_a_batch_loses_nothing() {
+pub(crate) async fn a_connection_that_is_lost_in_the_middle_of_a_batch_loses_nothing() {
     let shop = Team::new(&[("models/gated.sql", GATED)]).await;
     shop.database.execute("CREATE TABLE gate (x INT)").await;
     let workspace = &shop.workspace;

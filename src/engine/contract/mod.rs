@@ -48,7 +48,9 @@ impl World {
         }
     }
 
-    pub(super) async fn postgres() -> Self {
+    /// PostgreSQL: of this release, or of whichever comes first.
+    pub(super) async fn postgres(release: Option<u32>) -> Self {
+        cluster::RELEASE.set(release);
         let database = Database::new().await;
         Self {
             engine: connect(&postgres(&database)).await.unwrap(),
@@ -103,7 +105,7 @@ fn names(columns: &[EngineColumn]) -> Vec<(&str, &str)> {
     columns.map(|it| (&*it.name, &*it.data_type)).collect()
 }
 
-/// Each story once on every engine.
+/// Each story once on every engine, and once on every release of PostgreSQL.
 macro_rules! on_every_engine {
     ($($module:ident: $($story:ident),+;)+) => {
         mod duckdb {
@@ -115,7 +117,37 @@ macro_rules! on_every_engine {
         mod postgres {
             $($(#[tokio::test(flavor = "multi_thread")]
             async fn $story() {
-                super::$module::$story(super::World::postgres().await).await;
+                super::$module::$story(super::World::postgres(None).await).await;
+            })+)+
+        }
+        mod postgres_13 {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$module::$story(super::World::postgres(Some(13)).await).await;
+            })+)+
+        }
+        mod postgres_14 {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$module::$story(super::World::postgres(Some(14)).await).await;
+            })+)+
+        }
+        mod postgres_15 {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$module::$story(super::World::postgres(Some(15)).await).await;
+            })+)+
+        }
+        mod postgres_16 {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$module::$story(super::World::postgres(Some(16)).await).await;
+            })+)+
+        }
+        mod postgres_17 {
+            $($(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$module::$story(super::World::postgres(Some(17)).await).await;
             })+)+
         }
     };
