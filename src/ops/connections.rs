@@ -13,6 +13,7 @@ use crate::engine::DuckDbDatabase;
 use crate::engine::PostgresConfig;
 use crate::engine::Sandbox;
 use crate::ops::SessionOptions;
+use crate::postgres::ClientCertificate;
 use crate::postgres::PostgresServer;
 use crate::postgres::PostgresTls;
 use crate::postgres::TlsMode;
@@ -146,6 +147,13 @@ fn server(connection: &PostgresConnection, data: &Path) -> PostgresServer {
                 .ssl_root_cert
                 .as_ref()
                 .map(|file| data.join(file)),
+            client: connection
+                .ssl_client
+                .as_ref()
+                .map(|[certificate, key]| ClientCertificate {
+                    certificate: data.join(certificate),
+                    key: data.join(key),
+                }),
         },
         application_name: connection.application_name.clone(),
     }

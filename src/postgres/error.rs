@@ -4,6 +4,9 @@ use std::io;
 
 use crate::postgres::PostgresServer;
 use crate::postgres::ServerVersion;
+use crate::postgres::tls::UnusableFile;
+use crate::postgres::tls::explained;
+use crate::postgres::tls::is_about_tls;
 
 /// Why a server could not be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,15 @@ pub struct ConnectError {
 
 impl ConnectError {
     pub(super) fn new(server: &PostgresServer, error: &sqlx::Error) -> Self {
+        if is_about_tls(error) {
+            let (message, help) = explained(error);
+            return Self {
+                server: server.to_string(),
+                message,
+                help,
+                is_transient: false,
+            };
+        }
         Self {
             server: server.to_string(),
             message: match error {
@@ -38,6 +50,15 @@ impl ConnectError {
                 // Starting up, shutting down, too many connections.
                 Some("57P03" | "57P01" | "53300")
             ),
+        }
+    }
+
+    pub(super) fn unusable_file(server: &PostgresServer, file: UnusableFile) -> Self {
+        Self {
+            server: server.to_string(),
+            message: file.message,
+            help: file.help,
+            is_transient: false,
         }
     }
 
@@ -65,9 +86,6 @@ impl ConnectError {
 
 fn help(error: &sqlx::Error) -> &'static str {
     match error {
-        sqlx::Error::Tls(_) => {
-            "Check `sslmode` and `sslrootcert`: `verify-full` needs a certificate that names `host`, `disable` needs a server that allows it."
-        }
         sqlx::Error::Io(_) => {
             "Check `host` and `port`, and that the server runs and is reachable from here."
         }
@@ -76,7 +94,7 @@ fn help(error: &sqlx::Error) -> &'static str {
                 "Check `user` and `password`; with no `password`, the user's `~/.pgpass` is asked."
             }
             Some("28000") => {
-                "Check `user` and `sslmode`; the server's `pg_hba.conf` says who may come in from where."
+                "Check `user`, `sslmode` and, if the server asks for a certificate of ours, `sslcert` and `sslkey`; the server's `pg_hba.conf` says who may come in from where."
             }
             Some("3D000") => "Create the database, or correct `database`.",
             Some("42501" | "22023" | "42704") => "Check `role`, and that `user` is a member of it.",

@@ -1,9 +1,9 @@
 //! How a PostgreSQL server is reached: the same for the warehouse and for the state.
 
 mod error;
+mod tls;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -21,6 +21,12 @@ pub use error::ConnectError;
 pub use error::is_lost;
 pub use error::sql_state;
 pub use error::words;
+pub use tls::ClientCertificate;
+pub use tls::PostgresTls;
+pub use tls::TlsMode;
+
+use tls::TlsFiles;
+use tls::UnusableFile;
 
 /// The oldest release whose statements and catalogs are as we expect them.
 const OLDEST_VERSION: i64 = 130_000;
@@ -50,33 +56,6 @@ pub struct PostgresServer {
     pub application_name: String,
 }
 
-/// The `sslmode` of a connection and its files.
-#[derive(Clone, Debug, Default)]
-pub struct PostgresTls {
-    /// How much is asked of the server.
-    pub mode: TlsMode,
-    /// Certificates that the server's is checked against instead of the machine's.
-    pub root_certificate: Option<PathBuf>,
-}
-
-/// How much is asked of the server, in PostgreSQL's own words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TlsMode {
-    /// Never encrypted.
-    Disable,
-    /// Encrypted if the server insists.
-    Allow,
-    /// Encrypted if the server can.
-    #[default]
-    Prefer,
-    /// Encrypted, with whoever answers.
-    Require,
-    /// Encrypted, with a certificate that somebody we trust has signed.
-    VerifyCa,
-    /// As before, and the certificate names the host.
-    VerifyFull,
-}
-
 impl PostgresServer {
     /// `user` on the default port, with ten seconds to connect.
     pub fn new(host: &str, user: &str, database: &str) -> Self {
@@ -99,28 +78,54 @@ impl PostgresServer {
         &self,
         settings: &[(&'static str, String)],
     ) -> Result<(PgConnection, ServerVersion), ConnectError> {
-        let fail = |error: &sqlx::Error| ConnectError::new(self, error);
+        let (connection, version, _) = self.enter(settings).await?;
+        Ok((connection, version))
+    }
+
+    /// As [`connect`](Self::connect), with the options that the server agreed to.
+    async fn enter(
+        &self,
+        settings: &[(&'static str, String)],
+    ) -> Result<(PgConnection, ServerVersion, PgConnectOptions), ConnectError> {
+        let unusable = |file: UnusableFile| ConnectError::unusable_file(self, file);
+        let files = self.tls.files().await.map_err(unusable)?;
+        let (first, second) = self.tls.modes(self.host.starts_with('/'));
         let connecting = async {
-            let mut connection = PgConnection::connect_with(&self.options(settings)).await?;
-            if let Some(statement) = self.take_role() {
-                connection
-                    .execute(sqlx::AssertSqlSafe(statement))
-                    .await
-                    .map(drop)?;
+            let options = self.options(settings, first, &files);
+            let refused = match self.attempt(&options).await {
+                Ok((connection, version)) => return Ok((connection, version, options)),
+                Err(error) => error,
+            };
+            let Some(second) = second.filter(|_| tls::may_want_the_other(&refused)) else {
+                return Err(refused);
+            };
+            let options = self.options(settings, second, &files);
+            match self.attempt(&options).await {
+                Ok((connection, version)) => Ok((connection, version, options)),
+                Err(again) if tls::may_want_the_other(&again) => Err(refused),
+                Err(other) => Err(other),
             }
-            let version: String = sqlx::query_scalar("SHOW server_version_num")
-                .fetch_one(&mut connection)
-                .await?;
-            Ok((connection, version))
         };
-        let (connection, version) = tokio::time::timeout(self.connect_timeout, connecting)
+        let (connection, version, options) = tokio::time::timeout(self.connect_timeout, connecting)
             .await
             .map_err(|_| ConnectError::timed_out(self))?
-            .map_err(|error| fail(&error))?;
+            .map_err(|error| ConnectError::new(self, &error))?;
         let version = ServerVersion(version.parse().unwrap_or(0));
         if version.0 < OLDEST_VERSION {
             return Err(ConnectError::too_old(self, version));
         }
+        Ok((connection, version, options))
+    }
+
+    /// A connection with the role taken on, and the server's version.
+    async fn attempt(&self, options: &PgConnectOptions) -> sqlx::Result<(PgConnection, String)> {
+        let mut connection = PgConnection::connect_with(options).await?;
+        if let Some(statement) = self.take_role() {
+            connection.execute(sqlx::AssertSqlSafe(statement)).await?;
+        }
+        let version = sqlx::query_scalar("SHOW server_version_num")
+            .fetch_one(&mut connection)
+            .await?;
         Ok((connection, version))
     }
 
@@ -131,7 +136,7 @@ impl PostgresServer {
         settings: &[(&'static str, String)],
     ) -> Result<(PgPool, ServerVersion), ConnectError> {
         // A pool would try again and again, and in the end only say that it took too long.
-        let (connection, version) = self.connect(settings).await?;
+        let (connection, version, options) = self.enter(settings).await?;
         connection.close().await.ok();
         let role = self.take_role();
         let pool = PgPoolOptions::new()
@@ -146,19 +151,16 @@ impl PostgresServer {
                     Ok(())
                 })
             })
-            .connect_lazy_with(self.options(settings));
+            .connect_lazy_with(options);
         Ok((pool, version))
     }
 
-    fn options(&self, settings: &[(&'static str, String)]) -> PgConnectOptions {
-        let mode = match self.tls.mode {
-            TlsMode::Disable => PgSslMode::Disable,
-            TlsMode::Allow => PgSslMode::Allow,
-            TlsMode::Prefer => PgSslMode::Prefer,
-            TlsMode::Require => PgSslMode::Require,
-            TlsMode::VerifyCa => PgSslMode::VerifyCa,
-            TlsMode::VerifyFull => PgSslMode::VerifyFull,
-        };
+    fn options(
+        &self,
+        settings: &[(&'static str, String)],
+        mode: PgSslMode,
+        files: &TlsFiles,
+    ) -> PgConnectOptions {
         let mut options = PgConnectOptions::new()
             .port(self.port)
             .username(&self.user)
@@ -178,13 +180,10 @@ impl PostgresServer {
         if let Some(password) = &self.password {
             options = options.password(password.expose_secret());
         }
-        if let Some(file) = &self.tls.root_certificate {
-            options = options.ssl_root_cert(file);
-        }
         if let Some(idle) = self.keepalives_idle {
             options = options.options([("tcp_keepalives_idle", idle.as_secs().to_string())]);
         }
-        options
+        files.into_options(options)
     }
 
     fn take_role(&self) -> Option<String> {

@@ -783,7 +783,7 @@ fn a_postgres_connection_needs_little_and_knows_the_rest() {
     assert_eq!(given, (5432, SslMode::Prefer, 10));
 
     let (config, found) = postgres(&format!(
-        "{SERVER}      password: s3cret\n      port: 6543\n      sslmode: verify-full\n      sslrootcert: ca.pem\n      role: builder\n\
+        "{SERVER}      password: s3cret\n      port: 6543\n      sslmode: verify-full\n      sslrootcert: ca.pem\n      sslcert: me.pem\n      sslkey: me.key\n      role: builder\n\
          \x20     keepalives_idle: 30\n      connect_timeout: 3\n      statement_timeout: 60\n      application_name: x\n      concurrent_tasks: 8\n\
          \x20   state_schema: ours\n"
     ));
@@ -808,6 +808,7 @@ fn a_postgres_connection_needs_little_and_knows_the_rest() {
             role: Some("builder".to_owned()),
             ssl_mode: SslMode::VerifyFull,
             ssl_root_cert: Some("ca.pem".to_owned()),
+            ssl_client: Some(["me.pem".to_owned(), "me.key".to_owned()]),
             application_name: "x".to_owned(),
             concurrent_tasks: Some(8),
         }
@@ -817,14 +818,17 @@ fn a_postgres_connection_needs_little_and_knows_the_rest() {
 
 #[test]
 fn a_postgres_connection_says_everything_that_is_wrong_with_it() {
-    let (_, found) =
-        postgres("      user: me\n      sslmode: on\n      hots: db\n      role: [a]\n");
+    let (_, found) = postgres(
+        "      user: me\n      sslmode: on\n      hots: db\n      role: [a]\n      sslrootcert: ca.pem\n      sslkey: me.key\n",
+    );
     for part in [
         "unknown key `gateways.wh.connection.hots`",
         "`gateways.wh.connection` has no `host`",
         "`gateways.wh.connection` has no `database`",
         "no value of `gateways.wh.connection.sslmode`",
         "`gateways.wh.connection.role` must be a text",
+        "`gateways.wh.connection.sslrootcert` has no effect",
+        "`gateways.wh.connection` has `sslkey` and no `sslcert`",
     ] {
         assert!(
             found.iter().any(|line| line.contains(part)),

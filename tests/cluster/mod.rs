@@ -161,9 +161,7 @@ pub(crate) fn start(setup: &Setup) -> io::Result<Cluster> {
         .prefix("siding-pg-")
         .tempdir_in("/tmp")?
         .keep();
-    if is_root() {
-        std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
-    }
+    give(&folder)?;
     let data = folder.join("data");
     let made = command(&bin, &folder, bin.join("initdb").as_os_str())
         .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C"])
@@ -236,6 +234,14 @@ fn command(bin: &Path, folder: &Path, program: &OsStr) -> Command {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
+}
+
+/// Makes a file or folder the server's own.
+pub(crate) fn give(path: &Path) -> io::Result<()> {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(())
 }
 
 fn is_root() -> bool {

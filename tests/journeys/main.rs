@@ -58,6 +58,7 @@ mod leases;
 #[cfg(unix)]
 mod ledger;
 mod lineage;
+mod own_server;
 mod physical_tables;
 mod pipeline;
 mod placement;
@@ -68,6 +69,8 @@ mod postgres_again;
 mod postgres_at_once;
 mod postgres_releases;
 mod postgres_rights;
+#[cfg(target_os = "linux")]
+mod postgres_tls;
 #[cfg(unix)]
 mod processes;
 mod reference;

@@ -7,13 +7,13 @@ use crate::cluster;
 use crate::workspace::on_postgres;
 
 /// Tells a story of a team on PostgreSQL with this release.
-fn by_a_team(release: u32, story: fn()) {
+pub(crate) fn by_a_team(release: u32, story: fn()) {
     cluster::RELEASE.set(Some(release));
     story();
 }
 
 /// Tells a story of either engine with this release as the warehouse.
-fn of_either_engine(release: u32, story: fn()) {
+pub(crate) fn of_either_engine(release: u32, story: fn()) {
     cluster::RELEASE.set(Some(release));
     on_postgres(story);
 }
@@ -25,7 +25,7 @@ macro_rules! on {
         $($(mod $file {
             $(#[test]
             fn $story() {
-                super::super::$told($release, crate::$file::$story);
+                crate::postgres_releases::$told($release, crate::$file::$story);
             })+
         })+)+
     };
@@ -39,6 +39,27 @@ macro_rules! on_every_release {
         mod postgres_16 { on! { 16: $($stories)+ } }
         mod postgres_17 { on! { 17: $($stories)+ } }
     };
+}
+
+/// What a release before or behind it hardly does otherwise.
+macro_rules! on_the_oldest_and_the_newest {
+    ($($stories:tt)+) => {
+        mod oldest {
+            mod postgres_13 { on! { 13: $($stories)+ } }
+        }
+        mod newest {
+            mod postgres_17 { on! { 17: $($stories)+ } }
+        }
+    };
+}
+
+#[cfg(target_os = "linux")]
+on_the_oldest_and_the_newest! {
+    by_a_team {
+        postgres_tls:
+            an_encrypted_connection_serves_warehouse_and_state,
+            who_cannot_be_trusted_is_told_apart_and_gets_nothing;
+    }
 }
 
 on_every_release! {

@@ -54,8 +54,10 @@ pub struct PostgresConnection {
     pub role: Option<String>,
     /// Whether the connection is encrypted and whom we trust.
     pub ssl_mode: SslMode,
-    /// File with the certificates that the server's is checked against, as written.
+    /// File with the certificates that the server's is checked against, besides the machine's, as written.
     pub ssl_root_cert: Option<String>,
+    /// Files with our own certificate and its key, as written, for a server that asks for one.
+    pub ssl_client: Option<[String; 2]>,
     /// What the server's lists of connections show; `siding` unless set.
     pub application_name: String,
     /// Most statements at once; `None` means the engine's default.
@@ -75,6 +77,16 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// Whether it checks the server's certificate if there is something to check it against.
+    fn may_check(self) -> bool {
+        match self {
+            Self::Disable | Self::Allow | Self::Prefer => false,
+            Self::Require | Self::VerifyCa | Self::VerifyFull => true,
+        }
+    }
+}
+
 const SSL_MODES: [(&str, SslMode); 6] = [
     ("disable", SslMode::Disable),
     ("allow", SslMode::Allow),
@@ -84,7 +96,7 @@ const SSL_MODES: [(&str, SslMode); 6] = [
     ("verify-full", SslMode::VerifyFull),
 ];
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "type",
     "host",
     "user",
@@ -97,6 +109,8 @@ const KEYS: [&str; 15] = [
     "role",
     "sslmode",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
     "application_name",
     "concurrent_tasks",
     "register_comments",
@@ -138,7 +152,30 @@ pub(super) fn connection(reader: &mut Reader<'_>, node: &Node, what: &str) -> Op
     let mut text = |key| reader.text(node, what, key).filter(|text| !text.is_empty());
     let (password, role) = (text("password"), text("role"));
     let (ssl_root_cert, application_name) = (text("sslrootcert"), text("application_name"));
+    let (ssl_cert, ssl_key) = (text("sslcert"), text("sslkey"));
     let ssl_mode = reader.choice(node, what, "sslmode", &SSL_MODES);
+    let ssl_mode = ssl_mode.unwrap_or_default();
+    if ssl_root_cert.is_some() && !ssl_mode.may_check() {
+        let message = format!("`{what}.sslrootcert` has no effect: nothing is checked against it");
+        let diagnostic = Diagnostic::error("wrong-value", message)
+            .help("Write `sslmode: verify-full` beside it (or `verify-ca`, which does not look at the host's name).");
+        reader.report(diagnostic, Reader::place(node, "sslrootcert"));
+    }
+    let ssl_client = match (ssl_cert, ssl_key) {
+        (Some(certificate), Some(key)) => Some([certificate, key]),
+        (None, None) => None,
+        (certificate, _) => {
+            let (has, lacks) = match certificate {
+                Some(_) => ("sslcert", "sslkey"),
+                None => ("sslkey", "sslcert"),
+            };
+            let message = format!("`{what}` has `{has}` and no `{lacks}`");
+            let diagnostic = Diagnostic::error("missing-key", message)
+                .help("A certificate and its key go together: name both files.");
+            reader.report(diagnostic, Reader::place(node, has));
+            None
+        }
+    };
     let mut number = |key| reader.positive(node, what, key);
     let connect_timeout = number("connect_timeout");
     let keepalives_idle_seconds = number("keepalives_idle");
@@ -155,8 +192,9 @@ pub(super) fn connection(reader: &mut Reader<'_>, node: &Node, what: &str) -> Op
         keepalives_idle_seconds,
         statement_timeout_seconds,
         role,
-        ssl_mode: ssl_mode.unwrap_or_default(),
+        ssl_mode,
         ssl_root_cert,
+        ssl_client,
         application_name: application_name.unwrap_or_else(|| "siding".to_owned()),
         concurrent_tasks,
     })))
