@@ -200,7 +200,7 @@ async fn carry_out(
         execution_time: plan.execution_time,
         elsewhere: None,
     };
-    let cleared = if plan.restated.is_empty() {
+    let cleared = if plan.restated.is_empty() && plan.asked.is_empty() {
         BTreeSet::new()
     } else {
         restate::record(planned, state, now).await?

@@ -66,7 +66,7 @@ pub(super) async fn clear_due(
             Vec::new(),
         )
         .await?;
-        if !planned.plan.restated.is_empty() {
+        if !planned.plan.asked.is_empty() {
             restate::record(&planned, state, now).await?;
         }
         // A kill before this clears it again: nothing is lost but work.

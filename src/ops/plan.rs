@@ -18,6 +18,7 @@ use crate::model::ModelName;
 use crate::model::Moment;
 use crate::model::Readings;
 use crate::model::topological;
+use crate::ops::restate::is_anything_stale;
 use crate::ops::select;
 use crate::ops::switches::name_views;
 use crate::plan::Choices;
@@ -407,6 +408,17 @@ async fn plan_restatement(
     let (mut plan, found) = restate(draft, &current, &options, &asked)?;
     name_views(&mut plan, &current, &request.naming);
     diagnostics.extend(found);
+    if plan.work.is_empty() && !plan.asked.is_empty() {
+        if is_anything_stale(&plan, state).await? {
+            let message = format!("nothing that `{}` has is filled again", request.environment);
+            let told = Diagnostic::warning("restated-elsewhere", message);
+            diagnostics.push(told.help(
+                "What other environments made of it is cleared, and filled again by their next plan or run.",
+            ));
+        } else {
+            plan.asked.clear();
+        }
+    }
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     Ok(Planned {
         plan,

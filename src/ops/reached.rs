@@ -19,6 +19,8 @@ use crate::state::StateStore;
 pub(super) struct Reached {
     /// What may be made of any slice stands here as well, as far; nothing else than slices does not.
     reaches: BTreeMap<(ModelName, Version), Reach>,
+    /// What is never filled again, and so changes nothing below it.
+    stays: BTreeSet<(ModelName, Version)>,
 }
 
 impl Reached {
@@ -47,12 +49,23 @@ impl Reached {
         let mut changed = Changed::default();
         let mut reached = Self {
             reaches: BTreeMap::new(),
+            stays: BTreeSet::new(),
         };
         for snapshot in ids.iter().filter_map(find) {
             let columns = |name: &ModelName| {
+                if *name == snapshot.id.name {
+                    return snapshot.output_columns();
+                }
                 let parent = snapshot.parents.iter().find(|parent| parent.name == *name);
                 find(parent?)?.output_columns()
             };
+            if snapshot.model.is_never_restated()
+                || matches!(snapshot.model.kind, ModelKind::Seed(_))
+            {
+                let table = (snapshot.id.name.clone(), snapshot.version.clone());
+                reached.stays.insert(table);
+                continue;
+            }
             if let ModelKind::IncrementalByTimeRange { .. } = snapshot.model.kind {
                 reached.add(snapshot, changed.reach(&snapshot.model, &columns));
             }
@@ -74,6 +87,11 @@ impl Reached {
                 known.day |= reach.day;
             })
             .or_insert(reach);
+    }
+
+    /// Whether the table is never filled again, by the definition that it has.
+    pub(super) fn stays(&self, table: &(ModelName, Version)) -> bool {
+        self.stays.contains(table)
     }
 
     /// How far the table looks; `None` if it is not filled by slices, or nobody knows how.

@@ -97,6 +97,16 @@ pub(super) async fn record(
         .collect())
 }
 
+/// Whether any table besides the plan's own holds something of what is restated.
+///
+/// # Errors
+/// When the state does not answer.
+pub(super) async fn is_anything_stale(plan: &Plan, state: &StateStore) -> anyhow::Result<bool> {
+    let environments = state.environments().await;
+    let environments = environments.context("reading the environments")?;
+    Ok(!stale(plan, &environments, state).await?.is_empty())
+}
+
 /// The tables besides the plan's own that hold something of what is restated, each with the time that is stale.
 ///
 /// In production every version of a restated model is stale, since all are made of the same data; elsewhere only what
@@ -134,7 +144,7 @@ async fn stale(
         // A table aside has the snapshot of another one.
         tables.also(&entry.id, &entry.version);
     }
-    let mut ranges: BTreeMap<Table, Interval> = BTreeMap::new();
+    let mut ranges = asked(plan, &tables, &filled);
     for restated in &plan.restated {
         let same_model = tables.of_model(&restated.name);
         for table in same_model {
@@ -143,13 +153,19 @@ async fn stale(
             }
         }
     }
-    let mut open: Vec<Table> = ranges.keys().cloned().collect();
-    let start = open.iter().filter_map(|table| tables.snapshots.get(table));
+    let start = ranges
+        .keys()
+        .filter_map(|table| tables.snapshots.get(table));
     let start: BTreeSet<SnapshotId> = start.flatten().cloned().collect();
     let reached = Reached::of(plan, &below(&start, &tables.readers), state).await?;
+    ranges.retain(|table, _| own.contains(table) || !reached.stays(table));
+    let mut open: Vec<Table> = ranges.keys().cloned().collect();
     while let Some(table) = open.pop() {
         let range = ranges[&table];
         for reader in tables.readers(&table) {
+            if reached.stays(&reader) {
+                continue;
+            }
             let wider = match (filled.get(&reader), reached.get(&reader)) {
                 (Some(_), Some(reach)) if !reach.is_far() && !reach.day => range,
                 (Some(_), Some(reach)) if !reach.is_far() => range.expand(IntervalUnit::Day),
@@ -165,15 +181,31 @@ async fn stale(
     ranges.retain(|table, _| {
         filled.contains_key(table) && !own.contains(table) && !prod.contains(table)
     });
-    let keep_restated = |name: &ModelName| {
-        let snapshot = plan.draft.snapshots.get(name);
-        snapshot.is_none_or(|snapshot| {
-            !snapshot.model.is_never_restated()
-                && !matches!(snapshot.model.kind, crate::model::ModelKind::Seed(_))
-        })
-    };
-    ranges.retain(|(name, _), _| keep_restated(name));
     Ok(ranges)
+}
+
+/// Every version of what was asked for in production, with the time that was asked for: a model may have no table there, or
+/// one that is filled for less time than those of other environments.
+fn asked(
+    plan: &Plan,
+    tables: &Tables,
+    filled: &BTreeMap<Table, Interval>,
+) -> BTreeMap<Table, Interval> {
+    let mut ranges = BTreeMap::new();
+    let Some(all) = filled.values().copied().reduce(hull) else {
+        return ranges;
+    };
+    for asked in plan.asked.iter().filter(|_| plan.promoted.name.is_prod()) {
+        let from = asked.from.unwrap_or(all.start());
+        let until = asked.until.unwrap_or(all.end());
+        let Some(range) = Interval::new(from, until) else {
+            continue;
+        };
+        for table in tables.of_model(&asked.name) {
+            widen(&mut ranges, table, range);
+        }
+    }
+    ranges
 }
 
 fn hull(one: Interval, other: Interval) -> Interval {

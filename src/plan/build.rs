@@ -169,6 +169,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         unfinished,
         previews,
         restated: Vec::new(),
+        asked: Vec::new(),
         execution_time: options.execution_time,
     })
 }

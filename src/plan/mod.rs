@@ -51,6 +51,7 @@ pub use place::possible_versions;
 pub use reach::Changed;
 pub use reach::ColumnsOf;
 pub use reach::Reach;
+pub use restate::Asked;
 pub use restate::Restated;
 pub use restate::restate;
 pub use summary::*;
@@ -86,6 +87,8 @@ pub struct Plan {
     pub previews: BTreeSet<ModelName>,
     /// What is filled again although it was filled; nothing for most plans.
     pub restated: Vec<Restated>,
+    /// What somebody asked to be filled again; nothing for most plans.
+    pub asked: Vec<Asked>,
     /// "Now".
     pub execution_time: DateTime<Utc>,
 }
@@ -174,6 +177,7 @@ impl Plan {
         !differs
             && !self.unfinished
             && self.work.is_empty()
+            && self.asked.is_empty()
             && self.views.create.is_empty()
             && self.views.drop.is_empty()
     }

@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
+use chrono::Utc;
+
 use crate::diagnostic::Diagnostic;
 use crate::environment::PromotedSnapshot;
 use crate::model::IntervalUnit;
@@ -43,6 +46,18 @@ pub struct Restated {
     pub asked: bool,
 }
 
+/// A model of which somebody wants something filled again, whether it has a table of its own or not: what is made of it
+/// may be in other environments only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which.
+    pub name: ModelName,
+    /// From when on; `None` means from the first row.
+    pub from: Option<DateTime<Utc>>,
+    /// Until when; `None` means to the last row.
+    pub until: Option<DateTime<Utc>>,
+}
+
 /// The plan that fills `asked` again, and all that reads it; `draft` is what the environment has.
 ///
 /// A table that is filled whole or not at all is filled whole again, and so is everything below it: any row of it may
@@ -78,6 +93,7 @@ pub fn restate(
     let mut changed = Changed::default();
     let columns: ColumnsOf<'_> = &|name| draft.snapshots.get(name)?.output_columns();
     let mut restated = Vec::new();
+    let mut allowed = Vec::new();
     let mut work = Vec::new();
     for name in &draft.order {
         let (Some(snapshot), Some(entry)) = (draft.snapshots.get(name), targets.get(name)) else {
@@ -98,6 +114,13 @@ pub fn restate(
                 diagnostics.push(problem);
             }
             continue;
+        }
+        if is_asked {
+            allowed.push(Asked {
+                name: name.clone(),
+                from: options.start.map(Moment::as_start),
+                until: options.end.map(Moment::as_end),
+            });
         }
         let own = is_asked
             .then(|| restatement.asked_range(snapshot))
@@ -143,6 +166,7 @@ pub fn restate(
         audits: Vec::new(),
         previews: BTreeSet::new(),
         restated,
+        asked: allowed,
         execution_time: options.execution_time,
     };
     Ok((plan, diagnostics))
@@ -196,7 +220,18 @@ impl Restatement<'_> {
 
     /// What is asked of a model by name: the range of the options, else its whole history.
     fn asked_range(&self, snapshot: &Snapshot) -> Option<Interval> {
-        let all = self.times.span(snapshot)?;
+        let own = self.times.span(snapshot);
+        let all = if snapshot.model.kind.is_materialized() {
+            own?
+        } else {
+            // What has no rows of its own goes as far back as what is made of it.
+            let filled = self
+                .current
+                .filled
+                .values()
+                .chain(self.current.open.values());
+            hull(own.into_iter().chain(filled.filter_map(Intervals::span)))?
+        };
         let start = self.options.start.map_or(all.start(), Moment::as_start);
         let end = self.options.end.map_or(all.end(), Moment::as_end);
         Interval::new(start, end)

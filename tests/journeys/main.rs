@@ -75,6 +75,7 @@ mod postgres_tls;
 mod processes;
 mod reference;
 mod restatement;
+mod restatement_elsewhere;
 mod rough_hands;
 #[cfg(unix)]
 mod running;
