@@ -14,6 +14,7 @@ use crate::model::ModelName;
 use crate::ops::Planned;
 use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
+use crate::ops::kept;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
@@ -33,7 +34,6 @@ use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::Stopped;
 use crate::scheduler::Switched;
-use crate::scheduler::time_to_live;
 use crate::scheduler::turns;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
@@ -126,15 +126,7 @@ pub async fn apply(
     if planned.plan.is_empty() {
         return Ok(Applied::default());
     }
-    state
-        .open_plan(
-            &control.holder,
-            &planned.plan.promoted,
-            time_to_live(control),
-            control.now(),
-        )
-        .await
-        .context("recording that the plan is applied")?;
+    kept::open(state, &planned.plan.promoted, control).await?;
     let keeper = Keeper::start(state, control);
     let applied = apply_held(planned, engine, state, now, (control, &keeper), report).await;
     keeper.finish(state, control).await;
@@ -150,7 +142,10 @@ async fn apply_held(
     report: Reporter<'_>,
 ) -> Result<Applied, ApplyError> {
     let plan = &planned.plan;
+    let waited = kept::await_drops(state, &plan.promoted.snapshots, control, report).await;
+    waited.map_err(stopped)?;
     check_current(plan, state).await?;
+    kept::check_known(planned, state).await?;
     check_views(plan, state).await?;
     check_tables(plan, engine).await?;
     check_free(engine, state, &plan.promoted, &plan.views.create).await?;
@@ -286,12 +281,16 @@ async fn carry_out(
     .await;
     applied.switched = Some(switched.map_err(|error| match error {
         PromotionError::Refused(error) => conflict(plan)(error),
-        PromotionError::Other(error) if error.is::<Stopped>() => {
-            ApplyError::Stopped { left: Vec::new() }
-        }
-        PromotionError::Other(error) => ApplyError::Other(error),
+        PromotionError::Other(error) => stopped(error),
     })?);
     Ok(applied)
+}
+
+fn stopped(error: anyhow::Error) -> ApplyError {
+    if error.is::<Stopped>() {
+        return ApplyError::Stopped { left: Vec::new() };
+    }
+    ApplyError::Other(error)
 }
 
 /// Forgets restatements of which nothing is left to fill.

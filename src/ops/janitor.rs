@@ -273,11 +273,14 @@ async fn sweep_tables(
         let Some(lease) = claimed(state, control, &subject).await? else {
             continue;
         };
-        if state.is_orphaned(&object, control.now()).await? {
-            going.push((object.table.clone(), kind(&object)));
-            leases.push(lease);
-        } else {
-            state.release(&lease).await?;
+        let (ttl, at) = (time_to_live(control), control.now());
+        // From then on a plan that would show it waits until it is gone.
+        match state.condemn(&object, &control.holder, ttl, at).await? {
+            Some(drop) => {
+                going.push((object.table.clone(), kind(&object)));
+                leases.extend([lease, drop]);
+            }
+            None => state.release(&lease).await?,
         }
     }
     let drops = drop_all(engine, state, going, now).await?;

@@ -21,6 +21,7 @@ mod in_the_way;
 mod init;
 mod janitor;
 mod job;
+mod kept;
 mod kind_problems;
 mod ledger;
 mod lineage;

@@ -13,6 +13,7 @@ use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
 use crate::ops::drops::objects_beside;
+use crate::ops::kept;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::promote;
 use crate::ops::switches::switch_to;
@@ -135,10 +136,6 @@ async fn rollback_held(
         "`{name}` is on the plan `{}` already",
         wanted.plan_id
     );
-    tables_exist(engine, &wanted.snapshots).await?;
-    let not_undone = not_undone(state, &current, &wanted.snapshots).await?;
-    let behind = behind(state, &current, &wanted.snapshots).await?;
-
     let record = Environment {
         name: name.clone(),
         plan_id: rollback_id(&current.plan_id, &wanted.plan_id, now),
@@ -150,6 +147,11 @@ async fn rollback_held(
         expires_at: current.expires_at,
         naming: current.naming.clone(),
     };
+    kept::open(state, &record, control).await?;
+    kept::await_drops(state, &record.snapshots, control, report).await?;
+    tables_exist(engine, &wanted.snapshots).await?;
+    let not_undone = not_undone(state, &current, &wanted.snapshots).await?;
+    let behind = behind(state, &current, &wanted.snapshots).await?;
     let mut past: BTreeSet<TableName> = state
         .ledger_views(name.as_str())
         .await

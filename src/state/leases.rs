@@ -4,6 +4,8 @@
 //! time. Each comes with a number that is higher than any before. Whatever a holder records, it records in the same
 //! transaction that finds its number still there: a holder that was thought dead and comes back late records nothing.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
@@ -33,6 +35,11 @@ impl Subject {
     /// Promoting an environment: its record and its views.
     pub fn environment(name: &EnvironmentName) -> Self {
         Self(format!("environment {name}"))
+    }
+
+    /// Dropping one version's table, which nobody needs.
+    pub fn drop_of(name: &ModelName, version: &Version) -> Self {
+        Self(format!("drop {version} {name}"))
     }
 
     /// Removing what nobody needs.
@@ -88,45 +95,11 @@ impl StateStore {
         now: DateTime<Utc>,
     ) -> Result<Claim, StateError> {
         let mut transaction = self.write().await?;
-        // First, because it also makes two that ask at once come one after the other.
-        let fence = next_fence(&mut transaction).await?;
-        let row: Option<LeaseRow> = query(
-            "SELECT holder, label, process, taken_at, expires_at FROM siding_leases
-             WHERE subject = $1",
-        )
-        .bind(&subject.0)
-        .fetch_optional(&mut transaction)
-        .await?;
-        if let Some(row) = row
-            && row.holder != holder.id
-            && row.expires_at > millis(now)
-            && !is_gone(&row.process)
-        {
-            return Ok(Claim::Held(row.held_by()?));
+        let claim = claim(&mut transaction, subject, holder, time_to_live, now).await?;
+        if let Claim::Given(_) = claim {
+            transaction.commit().await?;
         }
-        query(
-            "INSERT INTO siding_leases (subject, fence, holder, label, process, taken_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (subject) DO UPDATE SET
-                 fence = excluded.fence, holder = excluded.holder, label = excluded.label,
-                 process = excluded.process, taken_at = excluded.taken_at,
-                 expires_at = excluded.expires_at",
-        )
-        .bind(&subject.0)
-        .bind(fence)
-        .bind(&holder.id)
-        .bind(&holder.label)
-        .bind(this_process())
-        .bind(millis(now))
-        .bind(millis(now + time_to_live))
-        .execute(&mut transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(Claim::Given(Lease {
-            subject: subject.clone(),
-            holder: holder.id.clone(),
-            fence,
-        }))
+        Ok(claim)
     }
 
     /// Who holds `subject` at `now`, as far as is known.
@@ -212,6 +185,78 @@ impl StateStore {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// As [`StateStore::claim`], inside a transaction.
+pub(super) async fn claim(
+    connection: &mut Connection,
+    subject: &Subject,
+    holder: &Holder,
+    time_to_live: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Claim, StateError> {
+    // First, because it also makes two that ask at once come one after the other.
+    let fence = next_fence(connection).await?;
+    let row: Option<LeaseRow> = query(
+        "SELECT holder, label, process, taken_at, expires_at FROM siding_leases
+         WHERE subject = $1",
+    )
+    .bind(&subject.0)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(row) = row
+        && row.holder != holder.id
+        && row.expires_at > millis(now)
+        && !is_gone(&row.process)
+    {
+        return Ok(Claim::Held(row.held_by()?));
+    }
+    query(
+        "INSERT INTO siding_leases (subject, fence, holder, label, process, taken_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (subject) DO UPDATE SET
+             fence = excluded.fence, holder = excluded.holder, label = excluded.label,
+             process = excluded.process, taken_at = excluded.taken_at,
+             expires_at = excluded.expires_at",
+    )
+    .bind(&subject.0)
+    .bind(fence)
+    .bind(&holder.id)
+    .bind(&holder.label)
+    .bind(this_process())
+    .bind(millis(now))
+    .bind(millis(now + time_to_live))
+    .execute(&mut *connection)
+    .await?;
+    Ok(Claim::Given(Lease {
+        subject: subject.clone(),
+        holder: holder.id.clone(),
+        fence,
+    }))
+}
+
+/// The subjects that somebody holds at `now`, as far as is known, with who it is.
+pub(super) async fn held(
+    connection: &mut Connection,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<Subject, HeldBy>, StateError> {
+    let rows: Vec<(String, String, String, i64, i64)> = query(
+        "SELECT subject, label, process, taken_at, expires_at FROM siding_leases WHERE expires_at > $1",
+    )
+    .bind(millis(now))
+    .fetch_all(connection)
+    .await?;
+    let alive = rows.into_iter().filter(|row| !is_gone(&row.2));
+    alive
+        .map(|(subject, label, _, since, until)| {
+            let held_by = HeldBy {
+                label,
+                since: instant(since)?,
+                until: instant(until)?,
+            };
+            Ok((Subject(subject), held_by))
+        })
+        .collect()
 }
 
 /// Fails when somebody has taken `lease` over; nobody can until the transaction ends.

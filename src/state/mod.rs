@@ -13,6 +13,7 @@
 
 mod auto_restatements;
 mod batches;
+mod condemned;
 mod database;
 mod environments;
 mod error;

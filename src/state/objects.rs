@@ -14,7 +14,6 @@ use crate::state::keys::ROWS_PER_STATEMENT;
 use crate::state::keys::millis;
 use crate::state::keys::model_name;
 use crate::state::keys::with_versions;
-use crate::state::open_plans;
 
 /// What a physical object was made as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,30 +109,6 @@ impl StateStore {
         .fetch_all(&mut *self.read().await?)
         .await?;
         sorted(rows)
-    }
-
-    /// Whether nobody needs `object`: no snapshot and no environment has its version, and no plan uses it that is
-    /// being applied at `now`.
-    pub async fn is_orphaned(
-        &self,
-        object: &PhysicalObject,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StateError> {
-        let mut transaction = self.read().await?;
-        let (_, used) = open_plans::in_use(&mut transaction, now).await?;
-        if used.contains(&(object.name.clone(), object.version.clone())) {
-            return Ok(false);
-        }
-        let users: Vec<i64> = query(
-            "SELECT (SELECT count(*) FROM siding_snapshots WHERE name = $1 AND version = $2)
-                  + (SELECT count(*) FROM siding_environment_snapshots WHERE name = $1 AND version = $3)",
-        )
-        .bind(object.name.to_string())
-        .bind(object.version.0.replace("__dev", ""))
-        .bind(&object.version.0)
-        .fetch_column(&mut transaction)
-        .await?;
-        Ok(users.iter().sum::<i64>() == 0)
     }
 }
 
