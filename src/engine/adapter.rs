@@ -42,10 +42,27 @@ pub struct EngineObject {
 /// What others have on a table that stays with it when another table gets its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readers {
-    /// Statements that give whatever has the name the rights on it that others have.
+    /// Statements that give whatever has the name exactly the rights on it that others have, with its rules and its owner.
     pub rights: Vec<String>,
+    /// Whether they include something that only a table can have.
+    pub needs_table: bool,
+    /// What stays with this very table and cannot be given to another one, in words.
+    pub tied: Vec<String>,
     /// What stands on the table.
     pub views: Vec<Reader>,
+}
+
+/// A table that has the rows of another one and is to have what else that has.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir<'a> {
+    /// The one that has it.
+    pub from: &'a TableName,
+    /// The one that gets it, as far as it has the columns.
+    pub to: &'a TableName,
+    /// Columns that it lacks, or has with another type.
+    pub lacks: &'a [String],
+    /// Tables that will be gone by then, so that names of what they have are free.
+    pub gone: &'a [TableName],
 }
 
 /// A view that stands on a table.
@@ -265,6 +282,19 @@ pub trait EngineAdapter: Send + Sync {
             format!("CREATE TABLE {to} AS SELECT * FROM {from}"),
             format!("DROP TABLE {from}"),
         ]
+    }
+
+    /// Whether [`move_table`](Self::move_table) copies, so that what else the table has must be given to the copy.
+    fn copies_to_move(&self) -> bool {
+        true
+    }
+
+    /// Statements that give a table what another one has besides rows: defaults, constraints, indexes, comments.
+    async fn belongings(&self, heir: Heir<'_>) -> Result<Vec<String>, EngineError>;
+
+    /// Statements that give a table, moved into its schema, the rights that new tables have there.
+    fn usual_rights(&self, _table: &TableName) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether a view goes on reading its table under another name; otherwise it reads whatever has the name.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use adapter::EngineAdapter;
 pub use adapter::EngineColumn;
 pub use adapter::EngineObject;
+pub use adapter::Heir;
 pub use adapter::ObjectKind;
 pub use adapter::Reader;
 pub use adapter::Readers;

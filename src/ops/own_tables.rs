@@ -12,7 +12,9 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use crate::engine::EngineAdapter;
+use crate::engine::Heir;
 use crate::engine::ObjectKind;
+use crate::engine::Readers;
 use crate::environment::Environment;
 use crate::model::ModelName;
 use crate::ops::drops::objects_beside;
@@ -185,6 +187,7 @@ pub(super) async fn prepare(
         let lease = hold(state, control, &subject, &what, report).await?;
         switch.leases.push(lease);
     }
+    find_belongings(engine, &mut switch.moves).await?;
     write_down_moves(engine, state, record, &tables, &switch, now).await?;
     Ok(switch)
 }
@@ -215,6 +218,7 @@ fn find_moves(
                 view: engine
                     .views_follow_tables()
                     .then(|| former_view(version, &record.plan_id)),
+                besides: Vec::new(),
             });
         } else {
             // Somebody dropped the table; what stands in for it shows nothing.
@@ -250,6 +254,7 @@ fn find_moves(
         }
         moves.coming.push(Coming {
             over_view: there.get(&name) == Some(&ObjectKind::View),
+            besides: Vec::new(),
             name,
             version,
         });
@@ -275,6 +280,31 @@ fn find_moves(
     Ok(())
 }
 
+/// Finds what tables have besides rows, where moving them copies only these. Nobody writes them meanwhile.
+async fn find_belongings(engine: &dyn EngineAdapter, moves: &mut Moves) -> anyhow::Result<()> {
+    if !engine.copies_to_move() {
+        return Ok(());
+    }
+    let gone: Vec<TableName> = moves.leaving.iter().map(|it| it.name.clone()).collect();
+    let of = async |from: &TableName, to: &TableName| {
+        let heir = Heir {
+            from,
+            to,
+            lacks: &[],
+            gone: &gone,
+        };
+        let found = engine.belongings(heir).await;
+        found.with_context(|| format!("looking what `{}` has besides rows", from.plain()))
+    };
+    for leaving in &mut moves.leaving {
+        leaving.besides = of(&leaving.name, &leaving.version).await?;
+    }
+    for coming in &mut moves.coming {
+        coming.besides = of(&coming.version, &coming.name).await?;
+    }
+    Ok(())
+}
+
 /// Finds what others have on what stands under the names, and would stay with that: it is to be for what comes there.
 async fn find_others(
     engine: &dyn EngineAdapter,
@@ -290,10 +320,22 @@ async fn find_others(
     names.extend(over.iter().cloned());
     let readers = engine.readers(&names).await;
     let readers = readers.context("looking who reads the tables that change places")?;
+    for (name, readers) in names.iter().zip(&readers) {
+        check_portable(name, readers, switch.instead.contains(name))?;
+    }
+    // What nothing had the name of before gets what is usual there.
+    let known: BTreeSet<&TableName> = names.iter().collect();
+    let new = switch.moves.coming.iter().map(|it| &it.name);
+    let new: Vec<(TableName, Vec<String>)> = new
+        .filter(|name| !known.contains(name))
+        .map(|name| (name.clone(), engine.usual_rights(name)))
+        .collect();
+    switch.moves.others = new;
     if readers.iter().all(|readers| readers.views.is_empty()) {
         let rights = names.into_iter().zip(readers);
         let rights = rights.map(|(name, readers)| (name, readers.rights));
-        switch.moves.others = rights.filter(|(_, rights)| !rights.is_empty()).collect();
+        switch.moves.others.extend(rights);
+        switch.moves.others.retain(|(_, rights)| !rights.is_empty());
         return Ok(());
     }
     let ours: BTreeSet<TableName> = ours(state)
@@ -328,6 +370,22 @@ async fn find_others(
             switch.moves.others.push((name, statements));
         }
     }
+    Ok(())
+}
+
+/// Fails when something that others have put on what is called `name` cannot be given to what gets the name.
+fn check_portable(name: &TableName, readers: &Readers, is_view_to_be: bool) -> anyhow::Result<()> {
+    let name = name.plain();
+    if let Some(tied) = readers.tied.first() {
+        anyhow::bail!(
+            "{tied} would stay with the table that is `{name}` now, and Siding cannot give it to the one that gets the \
+             name; drop it, and make it again afterwards"
+        );
+    }
+    anyhow::ensure!(
+        !(is_view_to_be && readers.needs_table),
+        "`{name}` has row-level security or triggers, which the view that takes its place cannot have; remove them first"
+    );
     Ok(())
 }
 

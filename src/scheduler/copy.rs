@@ -5,6 +5,7 @@ use anyhow::Context;
 use chrono::TimeDelta;
 
 use crate::engine::EngineColumn;
+use crate::engine::Heir;
 use crate::model::ModelKind;
 use crate::model::OnChange;
 use crate::plan::AlterRules;
@@ -16,6 +17,7 @@ use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::Known;
 use crate::scheduler::materialize::time_condition;
 use crate::scheduler::materialize::widened;
+use crate::scheduler::place::standing;
 use crate::snapshot::Alteration;
 use crate::snapshot::Interval;
 use crate::snapshot::alterations;
@@ -59,10 +61,16 @@ pub(super) async fn begin(
         held: Some((filling.state, lease)),
     };
     let source = (work.name.clone(), base.version.clone());
+    // The name of a version may be a view over its table.
+    let from = match filling.state.has_own_tables().await? {
+        true => standing(filling, &work.name, &base.version, &base.table).await?,
+        false => None,
+    };
+    let from = from.unwrap_or_else(|| base.table.clone());
     // Somebody may fill or restate the other table meanwhile; then it is not known which of its rows were copied.
     for _ in 0..COPIES {
         let mark = filling.state.mark(&source).await?;
-        let copied = write(&batch, base).await?;
+        let copied = write(&batch, base, &from).await?;
         tracing::debug!(model = %work.name, rows = copied.rows, "copied the rows that stay");
         let carried =
             filling
@@ -79,8 +87,8 @@ pub(super) async fn begin(
     )
 }
 
-/// Makes the table of `batch` from `base`; doing so again makes it anew.
-async fn write(batch: &Batch<'_>, base: &Base) -> anyhow::Result<Copied> {
+/// Makes the table of `batch` from `base`, whose table is `from`; doing so again makes it anew.
+async fn write(batch: &Batch<'_>, base: &Base, from: &TableName) -> anyhow::Result<Copied> {
     let there = batch.engine.columns(&base.table).await?;
     let there = there.with_context(|| {
         format!(
@@ -116,11 +124,36 @@ async fn write(batch: &Batch<'_>, base: &Base) -> anyhow::Result<Copied> {
                 .with_context(|| format!("altering the columns of `{}`", batch.model.name))?;
         }
     }
+    let lacks = lacks(&alters);
+    let heir = Heir {
+        from,
+        to: batch.table,
+        lacks: &lacks,
+        gone: &[],
+    };
+    let besides = batch.engine.belongings(heir).await?;
+    let given = transaction.execute_all(&besides).await;
+    given.with_context(|| {
+        format!(
+            "giving the new table of `{}` the indexes and constraints of `{}`",
+            batch.model.name,
+            base.table.plain()
+        )
+    })?;
     materialize::store(batch, transaction.as_mut()).await?;
     materialize::check_held(batch).await?;
     transaction.commit().await?;
     materialize::describe(batch).await;
     Ok(Copied { rows, warnings })
+}
+
+/// The columns that the new table lacks, or has with other values.
+fn lacks(alters: &[Alteration]) -> Vec<String> {
+    let gone = alters.iter().filter_map(|alteration| match alteration {
+        Alteration::Drop { name } | Alteration::Replace { name, .. } => Some(name.clone()),
+        Alteration::Add { .. } | Alteration::Widen { .. } => None,
+    });
+    gone.collect()
 }
 
 /// Which rows come along.

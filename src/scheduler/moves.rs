@@ -31,6 +31,8 @@ pub struct Leaving {
     pub version: TableName,
     /// What that view is called from then on, where others may stand on it; otherwise it goes.
     pub view: Option<TableName>,
+    /// Statements that give the table what it has besides rows, where moving copies them.
+    pub besides: Vec<String>,
 }
 
 /// A table that leaves the name of its version for that of its model.
@@ -42,6 +44,8 @@ pub struct Coming {
     pub version: TableName,
     /// Whether a view of ours has the model's name now, which goes.
     pub over_view: bool,
+    /// As of [`Leaving`].
+    pub besides: Vec<String>,
 }
 
 impl Moves {
@@ -60,6 +64,7 @@ impl Leaving {
             None => engine.drop_view(&self.version),
         }];
         statements.extend(engine.move_table(&self.name, &self.version));
+        statements.extend(self.besides.iter().cloned());
         statements
     }
 }
@@ -72,6 +77,7 @@ impl Coming {
             statements.push(engine.drop_view(&self.name));
         }
         statements.extend(engine.move_table(&self.version, &self.name));
+        statements.extend(self.besides.iter().cloned());
         statements.extend(stand_in(engine, &self.version, &self.name));
         statements
     }

@@ -5,8 +5,10 @@ use tokio::sync::OnceCell;
 
 use crate::engine::ObjectKind;
 use crate::model::ModelKind;
+use crate::model::ModelName;
 use crate::plan::Work;
 use crate::scheduler::Filling;
+use crate::snapshot::Version;
 use crate::sql::TableName;
 
 /// Whether tables stand under their models' own names anywhere; asked once, when the first table is filled.
@@ -34,21 +36,32 @@ impl Places {
         if !*any.context("reading whether tables have their models' names")? {
             return Ok(None);
         }
-        let shown = filling.state.in_production(&work.name).await;
-        let Some(shown) = shown.context("reading what production shows")? else {
-            return Ok(None);
-        };
-        if shown.is_settled {
-            let is_here = shown.own_tables && shown.version.as_ref() == Some(&work.version);
-            return Ok(is_here.then_some(shown.name));
-        }
-        // What a switch has done that is not known to be done, the warehouse tells.
-        let schemas: Vec<String> = work.table.schema.iter().cloned().collect();
-        let catalog = work.table.catalog.as_deref();
-        let objects = filling.engine.objects_in(catalog, &schemas).await?;
-        let listed = filling.engine.listed(&work.table);
-        let found = objects.iter().find(|object| object.table == listed);
-        let is_elsewhere = found.is_some_and(|object| object.kind == ObjectKind::View);
-        Ok(is_elsewhere.then_some(shown.name))
+        standing(filling, &work.name, &work.version, &work.table).await
     }
+}
+
+/// The model's own name if the table of that version stands there. Where the caller has the right to write it, nobody moves
+/// it meanwhile.
+pub(super) async fn standing(
+    filling: &Filling<'_>,
+    name: &ModelName,
+    version: &Version,
+    table: &TableName,
+) -> anyhow::Result<Option<TableName>> {
+    let shown = filling.state.in_production(name).await;
+    let Some(shown) = shown.context("reading what production shows")? else {
+        return Ok(None);
+    };
+    if shown.is_settled {
+        let is_here = shown.own_tables && shown.version.as_ref() == Some(version);
+        return Ok(is_here.then_some(shown.name));
+    }
+    // What a switch has done that is not known to be done, the warehouse tells.
+    let schemas: Vec<String> = table.schema.iter().cloned().collect();
+    let catalog = table.catalog.as_deref();
+    let objects = filling.engine.objects_in(catalog, &schemas).await?;
+    let listed = filling.engine.listed(table);
+    let found = objects.iter().find(|object| object.table == listed);
+    let is_elsewhere = found.is_some_and(|object| object.kind == ObjectKind::View);
+    Ok(is_elsewhere.then_some(shown.name))
 }

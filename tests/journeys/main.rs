@@ -24,6 +24,7 @@ mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod dev_only;
+mod dev_only_belongings;
 #[cfg(unix)]
 mod dev_only_kills;
 mod dev_only_postgres;

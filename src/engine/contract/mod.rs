@@ -171,6 +171,7 @@ on_every_engine! {
         a_view_is_not_put_over_a_table_nor_a_table_over_a_view,
         long_names_that_begin_alike_are_two_tables,
         two_tables_change_places_in_one_transaction_under_the_views_that_read_them,
+        a_copy_gets_what_a_table_has_besides_rows,
         a_schema_that_many_make_at_once_is_there_for_all;
     transactions:
         what_a_transaction_wrote_is_gone_after_a_failed_audit,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::EngineObject;
+use crate::engine::Heir;
 use crate::engine::ObjectKind;
 use crate::engine::contract::World;
 use crate::engine::contract::names;
@@ -277,4 +278,71 @@ pub(super) async fn two_tables_change_places_in_one_transaction_under_the_views_
             assert_eq!(world.number(&by_view).await, number);
         }
     }
+}
+
+pub(super) async fn a_copy_gets_what_a_table_has_besides_rows(world: World) {
+    let engine = &world.engine;
+    world
+        .run(&[
+            "CREATE SCHEMA a",
+            "CREATE SCHEMA b",
+            "CREATE TABLE a.t (x INT DEFAULT 7, y INT, \"z z\" INT)",
+            "ALTER TABLE a.t ALTER COLUMN y SET NOT NULL",
+            "ALTER TABLE a.t ADD PRIMARY KEY (y)",
+            "CREATE INDEX by_x ON a.t (x)",
+            "CREATE UNIQUE INDEX \"by z\" ON a.t (\"z z\", x)",
+            "COMMENT ON TABLE a.t IS 'it''s t'",
+            "COMMENT ON COLUMN a.t.x IS 'an x'",
+            "INSERT INTO a.t VALUES (1, 2, 3)",
+            "CREATE TABLE b.other (x INT)",
+            "CREATE INDEX by_x ON b.other (x)",
+        ])
+        .await;
+    let [from, to, less] =
+        [("a", "t"), ("b", "copy"), ("b", "less")].map(|(s, t)| TableName::new(s, t));
+    for (to, query, lacks) in [
+        (&to, "SELECT * FROM a.t", vec![]),
+        (
+            &less,
+            "SELECT y FROM a.t",
+            vec!["x".to_owned(), "z z".to_owned()],
+        ),
+    ] {
+        let heir = Heir {
+            from: &from,
+            to,
+            lacks: &lacks,
+            gone: &[],
+        };
+        let mut statements = engine.create_or_replace_table_as(to, query);
+        statements.extend(engine.belongings(heir).await.unwrap());
+        let mut transaction = engine.begin().await.unwrap();
+        transaction.execute_all(&statements).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    world
+        .run(&["INSERT INTO b.copy (y, \"z z\") VALUES (5, 6)"])
+        .await;
+    assert_eq!(world.number("SELECT x FROM b.copy WHERE y = 5").await, 7);
+    for refused in [
+        "INSERT INTO b.copy VALUES (1, NULL, 9)",
+        "INSERT INTO b.copy VALUES (1, 2, 9)",
+        "INSERT INTO b.copy VALUES (1, 9, 3)",
+        "INSERT INTO b.less VALUES (2)",
+    ] {
+        engine.execute(refused).await.unwrap_err();
+    }
+    let (indexes, comments) = match engine.views_follow_tables() {
+        true => (
+            "SELECT count(*) FROM pg_indexes WHERE schemaname = 'b' AND tablename = 'copy'",
+            "SELECT count(*) FROM pg_description WHERE objoid = 'b.copy'::regclass AND description IN ('it''s t', 'an x')",
+        ),
+        false => (
+            "SELECT count(*) + 1 FROM duckdb_indexes() WHERE schema_name = 'b' AND table_name = 'copy'",
+            "SELECT (SELECT count(*) FROM duckdb_tables() WHERE comment = 'it''s t' AND schema_name = 'b' AND table_name = 'copy')
+                  + (SELECT count(*) FROM duckdb_columns() WHERE comment = 'an x' AND schema_name = 'b' AND table_name = 'copy')",
+        ),
+    };
+    assert_eq!(world.number(indexes).await, 3);
+    assert_eq!(world.number(comments).await, 2);
 }

@@ -1,5 +1,6 @@
 //! DuckDB inside this process.
 
+mod belongings;
 mod catalogs;
 mod instance;
 mod open;
@@ -19,6 +20,7 @@ use crate::engine::EngineAdapter;
 use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::EngineObject;
+use crate::engine::Heir;
 use crate::engine::ObjectKind;
 use crate::engine::Rows;
 use crate::engine::Transaction;
@@ -303,6 +305,10 @@ impl EngineAdapter for DuckDb {
 
     fn interrupt(&self) {
         self.instance.interrupt();
+    }
+
+    async fn belongings(&self, heir: Heir<'_>) -> Result<Vec<String>, EngineError> {
+        belongings::copy(self, heir).await
     }
 
     async fn drop_catalog(&self, catalog: &str) -> Result<(), EngineError> {

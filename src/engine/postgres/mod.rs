@@ -1,5 +1,6 @@
 //! PostgreSQL, versions 13 to 17.
 
+mod belongings;
 mod error;
 mod names;
 mod readers;
@@ -22,6 +23,7 @@ use crate::engine::EngineAdapter;
 use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::EngineObject;
+use crate::engine::Heir;
 use crate::engine::ObjectKind;
 use crate::engine::Readers;
 use crate::engine::Rows;
@@ -285,6 +287,18 @@ impl EngineAdapter for Postgres {
             format!("ALTER TABLE {} SET SCHEMA {schema}", on_the_way(from)),
             rename(&on_the_way(to), &to.name),
         ]
+    }
+
+    fn copies_to_move(&self) -> bool {
+        false
+    }
+
+    async fn belongings(&self, heir: Heir<'_>) -> Result<Vec<String>, EngineError> {
+        Ok(belongings::copy(heir.from, heir.to))
+    }
+
+    fn usual_rights(&self, table: &TableName) -> Vec<String> {
+        vec![belongings::usual(table)]
     }
 
     fn views_follow_tables(&self) -> bool {

@@ -1,8 +1,6 @@
-//! Who reads a table by its name: rights on it, and views of others that stand on it.
+//! Who reads a table by its name: rights on it and rules for them, and views of others that stand on it.
 //!
 //! PostgreSQL ties both to the table itself. Where another table gets the name, they would stay with the former one.
-
-use std::borrow::Cow;
 
 use crate::engine::EngineAdapter;
 use crate::engine::EngineError;
@@ -10,6 +8,9 @@ use crate::engine::Reader;
 use crate::engine::Readers;
 use crate::engine::Rows;
 use crate::engine::postgres::Postgres;
+use crate::engine::postgres::belongings::add_rules;
+use crate::engine::postgres::belongings::bare;
+use crate::engine::postgres::belongings::grant;
 use crate::engine::postgres::names::shortened;
 use crate::sql::TableName;
 use crate::sql::quote_string;
@@ -59,7 +60,7 @@ const STANDING_ON: &str = "
     ORDER BY place, schema, name";
 
 /// The texts of a column; nothing is told apart from an empty text.
-fn texts(rows: &Rows, column: &str) -> Result<Vec<String>, EngineError> {
+pub(super) fn texts(rows: &Rows, column: &str) -> Result<Vec<String>, EngineError> {
     let texts = rows.strings(column)?.into_iter();
     Ok(texts.map(Option::unwrap_or_default).collect())
 }
@@ -74,6 +75,9 @@ pub(super) async fn of(
         return Ok(readers);
     }
     let asked = names(tables);
+    for (place, table) in tables.iter().enumerate() {
+        readers[place].rights.push(bare(table));
+    }
     let rows = engine.query(&format!("{asked}{RIGHTS}")).await?;
     let (places, privileges) = (texts(&rows, "place")?, texts(&rows, "privilege")?);
     let (columns, roles) = (texts(&rows, "column_name")?, texts(&rows, "role")?);
@@ -82,19 +86,12 @@ pub(super) async fn of(
         let Some(place) = at(place, tables) else {
             continue;
         };
-        let column = match &*columns[index] {
-            "" => Cow::Borrowed(""),
-            column => Cow::Owned(format!(" ({column})")),
-        };
-        let option = match is_true(&may_grant[index]) {
-            true => " WITH GRANT OPTION",
-            false => "",
-        };
-        readers[place].rights.push(format!(
-            "GRANT {}{column} ON {} TO {}{option}",
-            privileges[index], tables[place], roles[index]
-        ));
+        let (privilege, column, role) = (&privileges[index], &columns[index], &roles[index]);
+        let may_grant = is_true(&may_grant[index]);
+        let grant = grant(&tables[place], privilege, column, role, may_grant);
+        readers[place].rights.push(grant);
     }
+    add_rules(engine, &asked, tables, &mut readers).await?;
     let rows = engine.query(&format!("{asked}{STANDING_ON}")).await?;
     let (places, schemas) = (texts(&rows, "place")?, texts(&rows, "schema")?);
     let (names, queries) = (texts(&rows, "name")?, texts(&rows, "query")?);
@@ -119,11 +116,11 @@ pub(super) async fn of(
     Ok(readers)
 }
 
-fn at(place: &str, tables: &[TableName]) -> Option<usize> {
+pub(super) fn at(place: &str, tables: &[TableName]) -> Option<usize> {
     let place: usize = place.parse().ok()?;
     (place < tables.len()).then_some(place)
 }
 
-fn is_true(text: &str) -> bool {
+pub(super) fn is_true(text: &str) -> bool {
     text == "true" || text == "t"
 }

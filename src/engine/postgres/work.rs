@@ -18,6 +18,7 @@ use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::Rows;
 use crate::engine::error::excerpt;
+use crate::engine::postgres::belongings::kept_rights;
 use crate::engine::postgres::names::shortened;
 use crate::engine::postgres::rows::Column as TextColumn;
 use crate::engine::postgres::rows::to_rows;
@@ -364,12 +365,17 @@ impl Worker<'_> {
             }
             Err(failure) if failure.is(OTHER_COLUMNS) => {
                 self.savepoint("ROLLBACK TO SAVEPOINT siding").await?;
+                let kept = self.query(&kept_rights(view)).await?.strings("text")?;
                 let dropped = self.try_run(&format!("DROP VIEW {view}"), false).await;
                 dropped.map_err(|failure| {
                     failure.unless_needed(sql, || format!("{view} gets other columns"))
                 })?;
                 let create = format!("CREATE VIEW {view} AS {query}");
-                self.run(&create, false).await.map(|done| done.written)
+                let written = self.run(&create, false).await?.written;
+                for grant in kept.iter().flatten() {
+                    self.run(grant, false).await?;
+                }
+                Ok(written)
             }
             Err(other) => Err(other.error),
         }
