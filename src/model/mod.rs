@@ -216,6 +216,12 @@ impl Model {
         self.policy.disable_restatement.unwrap_or_else(of_kind)
     }
 
+    /// Whether batches that are in its table may be written again, in order of time, and give the same rows.
+    pub fn may_be_written_again(&self) -> bool {
+        let keeps_versions = matches!(self.kind, ModelKind::ScdType2(_));
+        !self.reads_itself && !self.kind.adds_to_its_rows() && !keeps_versions
+    }
+
     /// Whether its batches run one after the other, in order of time, and stop at the first that fails.
     pub fn depends_on_its_past(&self) -> bool {
         self.reads_itself || self.kind.builds_on_its_past()

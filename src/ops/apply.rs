@@ -15,6 +15,8 @@ use crate::ops::Planned;
 use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
 use crate::ops::kept;
+use crate::ops::late;
+use crate::ops::late::By;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
@@ -200,6 +202,13 @@ async fn carry_out(
     } else {
         restate::record(planned, state, now).await?
     };
+    let by = By {
+        plan_id: &plan.id,
+        environment: &plan.promoted.name,
+        entries: &plan.promoted.snapshots,
+        actor: &plan.promoted.promoted_by,
+    };
+    late::clear(&plan.late, state, &by, now).await?;
     let why = Why {
         environment: &plan.promoted.name,
         reason: format!("plan {}", plan.id),

@@ -12,18 +12,17 @@ use crate::environment::Environment;
 use crate::model::IntervalUnit;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::made_of::Table;
+use crate::ops::made_of::Tables;
 use crate::ops::reached::Reached;
 use crate::ops::reached::below;
 use crate::plan::Plan;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::SnapshotId;
-use crate::snapshot::Version;
 use crate::state::FilledInterval;
 use crate::state::RestatementRecord;
 use crate::state::StateStore;
-
-type Table = (ModelName, Version);
 
 /// Writes down what `planned` fills again, and clears it, before any of it is filled. A kill at any moment after that
 /// leaves intervals missing, which the next plan or run fills; nothing old is taken for new.
@@ -133,17 +132,7 @@ async fn stale(
         .flat_map(|environment| &environment.snapshots)
         .map(|entry| (entry.id.name.clone(), entry.version.clone()))
         .collect();
-    let mut tables = Tables::default();
-    for snapshot in &descent {
-        tables.add(&snapshot.id, &snapshot.version, &snapshot.parents);
-    }
-    for entry in environments
-        .iter()
-        .flat_map(|environment| &environment.snapshots)
-    {
-        // A table aside has the snapshot of another one.
-        tables.also(&entry.id, &entry.version);
-    }
+    let tables = Tables::of(&descent, environments);
     let mut ranges = asked(plan, &tables, &filled);
     for restated in &plan.restated {
         let same_model = tables.of_model(&restated.name);
@@ -226,54 +215,5 @@ fn widen(ranges: &mut BTreeMap<Table, Interval>, table: Table, range: Interval) 
             ranges.insert(table, range);
             true
         }
-    }
-}
-
-/// Which tables are made of which.
-#[derive(Default)]
-struct Tables {
-    of_snapshot: BTreeMap<SnapshotId, BTreeSet<Version>>,
-    snapshots: BTreeMap<Table, BTreeSet<SnapshotId>>,
-    readers: BTreeMap<SnapshotId, BTreeSet<SnapshotId>>,
-    by_model: BTreeMap<ModelName, BTreeSet<Version>>,
-}
-
-impl Tables {
-    fn add(&mut self, id: &SnapshotId, version: &Version, parents: &[SnapshotId]) {
-        self.also(id, version);
-        for parent in parents {
-            self.readers
-                .entry(parent.clone())
-                .or_default()
-                .insert(id.clone());
-        }
-    }
-
-    fn also(&mut self, id: &SnapshotId, version: &Version) {
-        let table = (id.name.clone(), version.clone());
-        self.snapshots.entry(table).or_default().insert(id.clone());
-        let versions = self.of_snapshot.entry(id.clone()).or_default();
-        versions.insert(version.clone());
-        let versions = self.by_model.entry(id.name.clone()).or_default();
-        versions.insert(version.clone());
-    }
-
-    fn of_model(&self, name: &ModelName) -> Vec<Table> {
-        let versions = self.by_model.get(name).into_iter().flatten();
-        versions
-            .map(|version| (name.clone(), version.clone()))
-            .collect()
-    }
-
-    /// The tables of all snapshots that read one that has `table`.
-    fn readers(&self, table: &Table) -> BTreeSet<Table> {
-        let snapshots = self.snapshots.get(table).into_iter().flatten();
-        let readers = snapshots.flat_map(|id| self.readers.get(id).into_iter().flatten());
-        readers
-            .flat_map(|id| {
-                let versions = self.of_snapshot.get(id).into_iter().flatten();
-                versions.map(|version| (id.name.clone(), version.clone()))
-            })
-            .collect()
     }
 }

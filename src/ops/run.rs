@@ -19,11 +19,14 @@ use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
 use crate::ops::auto_restate::clear_due;
+use crate::ops::late;
+use crate::ops::late::By;
 use crate::ops::ledger::Why;
 use crate::ops::plan::snapshots_of;
 use crate::ops::promote::finish_switch;
 use crate::ops::promote::hold_environment;
 use crate::ops::run_selection::Selection;
+use crate::plan::Late;
 use crate::plan::RunRange;
 use crate::plan::Work;
 use crate::plan::due;
@@ -127,6 +130,13 @@ async fn run_held(
             execution_time: now,
             elsewhere: None,
         };
+        let by = By {
+            plan_id: &environment.plan_id,
+            environment: &environment.name,
+            entries: &environment.snapshots,
+            actor: &control.holder.label,
+        };
+        late::clear(&due.late, state, &by, now).await?;
         let why = Why {
             environment: &environment.name,
             reason: format!("run at {}", now.format("%Y-%m-%dT%H:%M:%SZ")),
@@ -261,6 +271,7 @@ struct Due {
     snapshots: BTreeMap<ModelName, Snapshot>,
     filled: BTreeMap<(ModelName, crate::snapshot::Version), crate::snapshot::Intervals>,
     work: Vec<Work>,
+    late: Late,
 }
 
 async fn find_due(
@@ -284,14 +295,20 @@ async fn find_due(
         .filled(&tables)
         .await
         .context("reading the intervals")?;
-    let mut work = due(&order, &snapshots, environment, &filled, &request.range);
-    if let Some(selected) = selected {
-        work.retain(|work| selected.contains(&work.name));
-    }
+    let selected = selected.as_ref();
+    let (work, late) = due(
+        &order,
+        &snapshots,
+        environment,
+        &filled,
+        &request.range,
+        selected,
+    );
     Ok(Due {
         snapshots,
         filled,
         work,
+        late,
     })
 }
 

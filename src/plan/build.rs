@@ -19,6 +19,7 @@ use crate::plan::PlanError;
 use crate::plan::PlanOptions;
 use crate::plan::ViewSwitch;
 use crate::plan::Work;
+use crate::plan::arrivals::Arrivals;
 use crate::plan::gaps;
 use crate::plan::missing::Times;
 use crate::plan::options;
@@ -85,6 +86,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         current,
         options,
     };
+    let mut arrivals = Arrivals::new(&draft.snapshots);
     let mut work = Vec::new();
     let mut previews = BTreeSet::new();
     let mut targets: BTreeMap<ModelName, PromotedSnapshot> = BTreeMap::new();
@@ -119,6 +121,15 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         }
         let table = table_of(snapshot, &place.version, current);
         let key = (name.clone(), place.version.clone());
+        // Of a table that is new here, nothing comes late.
+        if is_shown_already(current, &key) && place.base.is_none() && !place.hollow {
+            let own = current.filled.get(&key).cloned().unwrap_or_default();
+            let stale = arrivals.stale(snapshot, &own);
+            if !stale.is_empty() && is_wanted {
+                place.missing = times.missing(snapshot, Some(&own.difference(&stale)));
+            }
+            arrivals.add(snapshot, &key.1, &own, &place.missing, &stale);
+        }
         let is_to_be_made = is_wanted
             && table.is_some()
             && !snapshot.model.kind.is_symbolic()
@@ -159,6 +170,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         .target
         .as_ref()
         .is_some_and(|target| target.finalized_at.is_none());
+    let late = arrivals.found();
     Ok(Plan {
         id,
         draft,
@@ -169,9 +181,17 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         unfinished,
         previews,
         restated: Vec::new(),
+        late,
         asked: Vec::new(),
         execution_time: options.execution_time,
     })
+}
+
+/// Whether the environment has the table now, or production where there is no such environment yet.
+fn is_shown_already(current: &Current, table: &(ModelName, Version)) -> bool {
+    let shown = current.target.as_ref().or(current.prod.as_ref());
+    let mut entries = shown.iter().flat_map(|shown| &shown.snapshots);
+    entries.any(|entry| entry.id.name == table.0 && entry.version == table.1)
 }
 
 /// The object that holds the rows of a model at this version.

@@ -18,9 +18,11 @@ use crate::model::ModelName;
 use crate::model::Moment;
 use crate::plan::Current;
 use crate::plan::Draft;
+use crate::plan::Late;
 use crate::plan::Plan;
 use crate::plan::PlanOptions;
 use crate::plan::Work;
+use crate::plan::arrivals::Arrivals;
 use crate::plan::place::is_aside;
 use crate::snapshot::Interval;
 use crate::snapshot::IntervalRequest;
@@ -62,14 +64,16 @@ fn model_starts(
     starts
 }
 
-/// What a run of `environment` has to fill: everything that its crons call due, parents first.
+/// What a run of `environment` has to fill: everything that its crons call due, parents first, and what was made before
+/// rows that come only now. Only the `selected` models are filled.
 pub fn due(
     order: &[ModelName],
     snapshots: &BTreeMap<ModelName, Snapshot>,
     environment: &Environment,
     filled: &BTreeMap<(ModelName, Version), Intervals>,
     range: &RunRange,
-) -> Vec<Work> {
+    selected: Option<&BTreeSet<ModelName>>,
+) -> (Vec<Work>, Late) {
     let calendars = Calendars::of_all(snapshots);
     let entries: BTreeMap<_, _> = environment
         .snapshots
@@ -87,30 +91,66 @@ pub fn due(
     let starts = model_starts(order, snapshots, &calendars, &first, range.execution_time);
     let borrowed = borrowed(order, snapshots, &entries);
     let mut work = Vec::new();
+    let mut arrivals = Arrivals::new(snapshots);
+    // From where on a model, or something that it reads, has a gap that this run does not fill.
+    let mut left_open: BTreeMap<&ModelName, DateTime<Utc>> = BTreeMap::new();
+    let is_part = range.start.is_some() || selected.is_some();
     for name in order.iter().filter(|name| !borrowed.contains(name)) {
         let (Some(entry), Some(snapshot)) = (entries.get(name), snapshots.get(name)) else {
             continue;
         };
-        let Some(table) = entry
-            .table
-            .clone()
-            .filter(|_| !snapshot.model.kind.is_symbolic())
-        else {
-            continue;
-        };
+        let table = (name.clone(), entry.version.clone());
+        let own = filled.get(&table).cloned().unwrap_or_default();
+        let stale = arrivals.stale(snapshot, &own);
+        let left = own.difference(&stale);
+        let kind = &snapshot.model.kind;
         let calendar = calendars.of(&snapshot.model);
+        let by_slices = matches!(kind, ModelKind::IncrementalByTimeRange { .. });
         let history = History {
             model: &snapshot.model,
             calendar,
             start: starts[name],
-            asked_from: range.start.unwrap_or(Moment::instant(starts[name])),
+            // The others are filled from where they end, or leave something out.
+            asked_from: range
+                .start
+                .filter(|_| by_slices)
+                .unwrap_or(Moment::instant(starts[name])),
             asked_to: range.end.unwrap_or(Moment::instant(range.execution_time)),
             execution_time: range.execution_time,
             ignore_cron: range.ignore_cron,
             kept_before: snapshot.effective_from(),
         };
-        let ranges = history.missing(filled.get(&(name.clone(), entry.version.clone())));
-        if !ranges.is_empty() {
+        let is_filled = selected.is_none_or(|selected| selected.contains(name));
+        let stored = entry.table.clone().filter(|_| !kind.is_symbolic());
+        let mut ranges = match stored.is_some() && is_filled {
+            true => history.missing(Some(&left)),
+            false => Vec::new(),
+        };
+        if is_part {
+            let open = snapshot.model.depends_on.iter();
+            let open = open
+                .filter_map(|parent| left_open.get(parent).copied())
+                .min();
+            if let Some(open) = open.filter(|_| snapshot.model.is_never_restated()) {
+                // What it makes of a gap would stay.
+                let before = ranges
+                    .iter()
+                    .filter_map(|range| Interval::new(range.start(), range.end().min(open)));
+                ranges = before.collect();
+            }
+            let all = History {
+                asked_from: Moment::instant(starts[name]),
+                ..history
+            };
+            let own = all.left_open(&left, &ranges);
+            if let Some(first) = own.into_iter().chain(open).min() {
+                left_open.insert(name, first);
+            }
+        }
+        arrivals.add(snapshot, &table.1, &own, &ranges, &stale);
+        if let Some(table) = stored
+            && !ranges.is_empty()
+        {
             let batches = statements(&snapshot.model, calendar, &ranges);
             work.push(Work {
                 name: name.clone(),
@@ -123,7 +163,7 @@ pub fn due(
             });
         }
     }
-    work
+    (work, arrivals.found())
 }
 
 /// Models that show another environment's table although something that they read has a table aside here: what is
@@ -189,6 +229,8 @@ pub(super) struct Times<'a> {
     starts: BTreeMap<ModelName, DateTime<Utc>>,
     /// Until when production's table of a model is filled.
     ends: BTreeMap<&'a ModelName, DateTime<Utc>>,
+    /// From when on it is, and which version it has: another environment does not show more of that table to its readers.
+    begins: BTreeMap<&'a ModelName, (&'a Version, DateTime<Utc>)>,
     default_end: DateTime<Utc>,
     /// From where on a model is filled at least, if earlier than what is asked.
     at_least_from: BTreeMap<ModelName, DateTime<Utc>>,
@@ -198,6 +240,7 @@ impl<'a> Times<'a> {
     pub(super) fn new(draft: &Draft, current: &'a Current, options: &'a PlanOptions) -> Self {
         let mut ends = BTreeMap::new();
         let mut first = BTreeMap::new();
+        let mut begins = BTreeMap::new();
         for entry in current.prod.iter().flat_map(|prod| &prod.snapshots) {
             // What a view or a seed counts as filled says when it was made, not how far its rows go.
             let stores_history = [&draft.snapshots, &draft.previous]
@@ -219,6 +262,9 @@ impl<'a> Times<'a> {
                 let own = draft.snapshots.get(&entry.id.name);
                 if own.is_some_and(|snapshot| is_incremental(&snapshot.model)) {
                     first.insert(&entry.id.name, span.start());
+                    if !options.environment.is_prod() {
+                        begins.insert(&entry.id.name, (&entry.version, span.start()));
+                    }
                 }
             }
         }
@@ -242,6 +288,7 @@ impl<'a> Times<'a> {
             calendars,
             default_end,
             ends,
+            begins,
             options,
         }
     }
@@ -355,7 +402,12 @@ impl<'a> Times<'a> {
         asked: (Option<Moment>, Option<Moment>),
     ) -> History<'b> {
         let name = &snapshot.id.name;
-        let start = self.starts[name];
+        let start = match self.begins.get(name) {
+            Some((version, begin)) if **version == snapshot.version => {
+                self.starts[name].max(*begin)
+            }
+            _ => self.starts[name],
+        };
         let wishes = &self.options.wishes;
         let end = if wishes.run {
             self.options.execution_time
@@ -473,8 +525,10 @@ impl History<'_> {
         Interval::new(first, end).into_iter().collect()
     }
 
-    /// What is missing behind all that is filled, with the lookback before it: a batch in the past would be written
-    /// over newer ones, so a start that was moved back fills nothing.
+    /// What is missing of a table to which batches are added in order of time, with the lookback before it.
+    ///
+    /// A batch in the past would be written over newer ones. So where something is missing there, because the start was
+    /// moved back, all behind it is written again too; where that would not give the same rows, the past stays as it is.
     fn behind(&self, filled: &Intervals) -> Vec<Interval> {
         let Some(span) = filled.span() else {
             return self.ask(filled, 0);
@@ -483,6 +537,28 @@ impl History<'_> {
         let so_far = Interval::new(self.start.min(span.start()), span.end());
         let all: Intervals = so_far.into_iter().collect();
         let missing = self.ask(&all, 0);
+        let end = missing.last().map_or(span.end(), |last| last.end());
+        let in_the_past: Vec<Interval> = self
+            .ask(filled, 0)
+            .into_iter()
+            .filter(|range| range.start() < span.end() && !self.is_kept(*range))
+            .collect();
+        if let Some(first) = in_the_past.first() {
+            match self.model.kind {
+                // In any order they are the same rows.
+                ModelKind::IncrementalUnmanaged {
+                    insert_overwrite: false,
+                } if !self.model.reads_itself => {
+                    let past: Intervals = in_the_past.into_iter().collect();
+                    let all = past.merge(&missing.into_iter().collect());
+                    return all.difference(filled).into_iter().collect();
+                }
+                _ if self.model.may_be_written_again() => {
+                    return Interval::new(first.start(), end).into_iter().collect();
+                }
+                _ => {}
+            }
+        }
         let Some(first) = missing.first() else {
             return missing;
         };
@@ -497,8 +573,23 @@ impl History<'_> {
                 .max(span.start())
                 .min(first.start()),
         };
-        let end = missing.last().unwrap_or(first).end();
         Interval::new(from, end).into_iter().collect()
+    }
+
+    /// Where the first slice begins that is due and stays missing when `ranges` are filled; `None` for tables that are not
+    /// filled by slices.
+    fn left_open(&self, filled: &Intervals, ranges: &[Interval]) -> Option<DateTime<Utc>> {
+        if !self.model.kind.is_incremental() {
+            return None;
+        }
+        let ranges: Intervals = ranges.iter().copied().collect();
+        let missing = self.ask(&filled.merge(&ranges), 0);
+        missing.first().map(|range| range.start())
+    }
+
+    /// Whether `range` lies before the date from which a forward-only change counts.
+    fn is_kept(&self, range: Interval) -> bool {
+        self.kept_before.is_some_and(|date| range.start() < date)
     }
 
     /// Rows before the date from which a forward-only change counts belong to the definition before it.

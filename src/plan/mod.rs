@@ -4,6 +4,7 @@
 //! carries the [`Plan`] out; [`PlanSummary`] is how people, programs and GitHub read it.
 #![warn(missing_docs)]
 
+mod arrivals;
 mod build;
 mod categorize;
 mod choices;
@@ -30,6 +31,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use chrono::Utc;
 
+pub use arrivals::Late;
 pub use build::*;
 pub use choices::Ask;
 pub use choices::Choices;
@@ -87,6 +89,8 @@ pub struct Plan {
     pub previews: BTreeSet<ModelName>,
     /// What is filled again although it was filled; nothing for most plans.
     pub restated: Vec<Restated>,
+    /// What comes after what reads it was made, and what that is.
+    pub late: Late,
     /// What somebody asked to be filled again; nothing for most plans.
     pub asked: Vec<Asked>,
     /// "Now".

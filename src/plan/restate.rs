@@ -18,6 +18,7 @@ use crate::plan::Changed;
 use crate::plan::ColumnsOf;
 use crate::plan::Current;
 use crate::plan::Draft;
+use crate::plan::Late;
 use crate::plan::Plan;
 use crate::plan::PlanError;
 use crate::plan::PlanOptions;
@@ -166,6 +167,7 @@ pub fn restate(
         audits: Vec::new(),
         previews: BTreeSet::new(),
         restated,
+        late: Late::default(),
         asked: allowed,
         execution_time: options.execution_time,
     };

@@ -53,6 +53,7 @@ mod kinds_history;
 mod kinds_input;
 mod kinds_statements;
 mod last_model;
+mod late_rows;
 mod laws;
 #[cfg(target_os = "linux")]
 mod leases;
