@@ -1,6 +1,7 @@
 //! The one voice: everything that reaches the terminal goes through here.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::io::Write;
 
@@ -11,6 +12,7 @@ use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
 use crate::cli::settings::environment_variables;
 use crate::engine::EngineError;
+use crate::ops::ApplyError;
 use crate::state::PromoteError;
 use crate::state::StateError;
 
@@ -157,11 +159,15 @@ impl Printer {
     pub(super) fn error(&self, error: &anyhow::Error) {
         let label = self.paint_notes().tone(Tone::Bad, "error:");
         self.note(&format!("{label} {error:#}"));
-        if let Some(help) = help(error) {
-            self.note(&format!(
-                "{} {help}",
-                self.paint_notes().tone(Tone::Good, "help:")
-            ));
+        self.help(std::iter::once(error));
+    }
+
+    /// What the user can do about these errors, each thing once.
+    pub(super) fn help<'e>(&self, errors: impl Iterator<Item = &'e anyhow::Error>) {
+        let label = self.paint_notes().tone(Tone::Good, "help:");
+        let known: BTreeSet<&str> = errors.filter_map(help).collect();
+        for help in known {
+            self.note(&format!("{label} {help}"));
         }
     }
 }
@@ -208,7 +214,14 @@ fn help(error: &anyhow::Error) -> Option<&'static str> {
         let promote = cause
             .downcast_ref::<PromoteError>()
             .and_then(PromoteError::help);
-        engine.or(state).or(promote)
+        // Of several models that failed, the first that knows.
+        let failed = match cause.downcast_ref::<ApplyError>() {
+            Some(ApplyError::Failed { failed, .. }) => {
+                failed.iter().find_map(|(_, error)| help(error))
+            }
+            _ => None,
+        };
+        engine.or(state).or(promote).or(failed)
     })
 }
 

@@ -126,5 +126,6 @@ fn show(request: &RunRequest, report: &RunReport, printer: &Printer) -> anyhow::
         printer.table(&run_text::HEADER, run_text::rows(&report.outcome));
     }
     printer.text(&run_text::summary(&request.environment, report));
+    printer.help(report.outcome.failed.iter().map(|(_, error)| error));
     Ok(())
 }

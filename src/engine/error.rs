@@ -51,6 +51,14 @@ pub enum EngineError {
         /// Which object.
         message: String,
     },
+    /// The server has no room left; the transaction is undone.
+    #[error("the server has no room left: {message}\nin the statement: {sql}")]
+    NoRoom {
+        /// What was asked, cut after 2,000 characters.
+        sql: String,
+        /// Where.
+        message: String,
+    },
     /// Somebody stopped the statement.
     #[error("the statement was interrupted: {sql}")]
     Interrupted {
@@ -113,6 +121,7 @@ impl EngineError {
             Self::Statement { message, .. } => Self::Statement { sql, message },
             Self::MissingObject { message, .. } => Self::MissingObject { sql, message },
             Self::Conflict { message, .. } => Self::Conflict { sql, message },
+            Self::NoRoom { message, .. } => Self::NoRoom { sql, message },
             other => other,
         }
     }
@@ -126,6 +135,7 @@ impl EngineError {
             | Self::Connect { .. }
             | Self::Statement { .. }
             | Self::MissingObject { .. }
+            | Self::NoRoom { .. }
             | Self::Interrupted { .. }
             | Self::Closed { .. }
             | Self::CommitUnknown { .. }
@@ -140,6 +150,9 @@ impl EngineError {
                 "Close that process or wait until it has ended: only one process can have a DuckDB file open for writing.",
             ),
             Self::Server(error) => Some(error.help),
+            Self::NoRoom { .. } => Some(
+                "Make room at the server, then run the command again: batches that were committed are kept, the others are undone.",
+            ),
             Self::Lost { .. } => Some(
                 "Run the command again when the server answers: batches that were committed are kept, the others are undone.",
             ),

@@ -20,6 +20,8 @@ pub struct ConnectError {
     pub help: &'static str,
     /// Whether the same attempt may succeed a moment later.
     pub is_transient: bool,
+    /// Whether nobody answered at all. If somebody did a moment ago, the server is being started again.
+    pub is_unanswered: bool,
 }
 
 impl ConnectError {
@@ -31,6 +33,7 @@ impl ConnectError {
                 message,
                 help,
                 is_transient: false,
+                is_unanswered: false,
             };
         }
         Self {
@@ -50,6 +53,7 @@ impl ConnectError {
                 // Starting up, shutting down, too many connections.
                 Some("57P03" | "57P01" | "53300")
             ),
+            is_unanswered: matches!(error, sqlx::Error::Io(_)),
         }
     }
 
@@ -59,6 +63,7 @@ impl ConnectError {
             message: file.message,
             help: file.help,
             is_transient: false,
+            is_unanswered: false,
         }
     }
 
@@ -71,6 +76,7 @@ impl ConnectError {
             ),
             help: "Check `host` and `port` and whether a firewall is between; `connect_timeout` is how long we wait, in seconds.",
             is_transient: true,
+            is_unanswered: true,
         }
     }
 
@@ -80,6 +86,7 @@ impl ConnectError {
             message: format!("it is PostgreSQL {version}"),
             help: "Use PostgreSQL 13 or later.",
             is_transient: false,
+            is_unanswered: false,
         }
     }
 }
@@ -114,6 +121,21 @@ pub fn sql_state(error: &sqlx::Error) -> Option<String> {
     Some(code.into_owned())
 }
 
+/// Whether the server refused because it has no room left, on its disk or in its memory: nothing passes by waiting a
+/// moment.
+pub fn is_out_of_room(error: &sqlx::Error) -> bool {
+    match sql_state(error).as_deref() {
+        // Disk full, out of memory, more temporary files than are allowed.
+        Some("53100" | "53200" | "53400") => true,
+        // A file that may not become larger: releases from 16 on do not call that a full disk.
+        Some("XX000") => {
+            let said = words(error);
+            said.contains("File too large") || said.starts_with("could not extend file")
+        }
+        _ => false,
+    }
+}
+
 /// Whether the connection is gone, so that nobody knows more than that what was not committed is undone.
 pub fn is_lost(error: &sqlx::Error) -> bool {
     match error {
@@ -139,7 +161,10 @@ pub fn words(error: &sqlx::Error) -> String {
     let Some(database) = error.as_database_error() else {
         return match error {
             sqlx::Error::Io(error) => error.to_string(),
-            sqlx::Error::PoolTimedOut => "no connection became free in time".to_owned(),
+            sqlx::Error::PoolTimedOut => {
+                "no connection became free in time; the server, or the user's role, may allow too few"
+                    .to_owned()
+            },
             other => other.to_string(),
         };
     };

@@ -19,6 +19,7 @@ use sqlx::postgres::PgSslMode;
 
 pub use error::ConnectError;
 pub use error::is_lost;
+pub use error::is_out_of_room;
 pub use error::sql_state;
 pub use error::words;
 pub use tls::ClientCertificate;
@@ -183,7 +184,7 @@ impl PostgresServer {
         if let Some(idle) = self.keepalives_idle {
             options = options.options([("tcp_keepalives_idle", idle.as_secs().to_string())]);
         }
-        files.into_options(options)
+        files.add_to(options)
     }
 
     fn take_role(&self) -> Option<String> {

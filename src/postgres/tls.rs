@@ -112,7 +112,7 @@ async fn pem(
 }
 
 impl TlsFiles {
-    pub(super) fn into_options(&self, mut options: PgConnectOptions) -> PgConnectOptions {
+    pub(super) fn add_to(&self, mut options: PgConnectOptions) -> PgConnectOptions {
         if let Some(root) = &self.root {
             options = options.ssl_root_cert_from_pem(root.clone());
         }

@@ -1,6 +1,7 @@
 //! Why the state could not be read or written.
 
 use crate::postgres::is_lost;
+use crate::postgres::is_out_of_room;
 use crate::postgres::sql_state;
 use crate::postgres::words;
 
@@ -36,6 +37,12 @@ pub enum StateError {
     #[error("the connection to the state database was lost: {message}")]
     Lost {
         /// Why.
+        message: String,
+    },
+    /// The disk, or what the server may use of it, is full.
+    #[error("the state database has no room left: {message}")]
+    Full {
+        /// Where.
         message: String,
     },
     /// Somebody else has taken over what was being written: this process was thought dead.
@@ -80,6 +87,9 @@ impl StateError {
             Self::Lost { .. } => Some(
                 "Run the command again when the server answers: what was recorded stays, and nothing is recorded in part.",
             ),
+            Self::Full { .. } => Some(
+                "Make room where the state is kept, then run the command again: what was recorded stays, and nothing is recorded in part.",
+            ),
             Self::Open { help, .. } => *help,
             Self::Overtaken { .. } | Self::Cleared => {
                 Some("Nothing of it is recorded; run again for whatever is still missing.")
@@ -100,6 +110,10 @@ impl From<sqlx::Error> for StateError {
     fn from(error: sqlx::Error) -> Self {
         if is_busy(&error) {
             Self::Busy
+        } else if is_full(&error) {
+            Self::Full {
+                message: words(&error),
+            }
         } else if is_lost(&error) {
             Self::Lost {
                 message: words(&error),
@@ -108,6 +122,11 @@ impl From<sqlx::Error> for StateError {
             Self::Database(error)
         }
     }
+}
+
+fn is_full(error: &sqlx::Error) -> bool {
+    // 13 is SQLITE_FULL.
+    is_out_of_room(error) || sql_state(error).as_deref() == Some("13")
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {

@@ -132,6 +132,29 @@ pub(crate) fn a_merge_filter_is_part_of_the_match() {
     );
 }
 
+/// Told on PostgreSQL 13 and 14 only.
+pub(crate) fn what_only_merge_can_do_is_refused_before_the_first_row_is_written() {
+    for option in [
+        "merge_filter target.region = 'n'",
+        "when_matched (WHEN MATCHED THEN DELETE)",
+    ] {
+        let kind = format!("INCREMENTAL_BY_UNIQUE_KEY (unique_key id, batch_size 1, {option})");
+        let workspace = with(&kind, "");
+        let table = workspace.plan("prod", "2024-01-06").table("db.m");
+        let plan = ["plan", "--auto-apply", "--execution-time", "2024-01-06"];
+        let said = workspace.run(&plan).failed().stderr;
+        assert!(said.contains("PostgreSQL 15 or later"), "{said}");
+        let there = format!("SELECT to_regclass('{table}')");
+        let rows = match &*workspace.rows(&there)[0][0] {
+            "NULL" => "0".to_owned(),
+            _ => workspace.rows(&format!("SELECT count(*) FROM {table}"))[0][0].clone(),
+        };
+        assert_eq!(rows, "0");
+        let missing = workspace.plan("prod", "2024-01-06");
+        assert_eq!(missing.model("db.m")["batches"], 5, "no day is claimed");
+    }
+}
+
 #[test]
 pub(crate) fn lookback_reads_the_days_before_again() {
     let workspace = with(

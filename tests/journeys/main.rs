@@ -69,7 +69,11 @@ mod plan_options;
 mod postgres;
 mod postgres_again;
 mod postgres_at_once;
+#[cfg(unix)]
+mod postgres_full;
 mod postgres_releases;
+#[cfg(unix)]
+mod postgres_restarts;
 mod postgres_rights;
 #[cfg(target_os = "linux")]
 mod postgres_tls;

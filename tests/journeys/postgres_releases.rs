@@ -59,6 +59,51 @@ on_the_oldest_and_the_newest! {
         postgres_tls:
             an_encrypted_connection_serves_warehouse_and_state,
             who_cannot_be_trusted_is_told_apart_and_gets_nothing;
+        postgres_full:
+            a_full_disk_in_the_middle_of_a_backfill_keeps_what_was_done,
+            a_disk_that_is_full_while_sorting_is_told_so,
+            a_full_disk_under_the_state_doubles_and_loses_nothing;
+        postgres_restarts:
+            a_server_that_is_started_again_in_the_middle_of_a_batch_is_met_again,
+            a_server_with_state_and_warehouse_that_crashes_loses_nothing,
+            a_statement_that_takes_too_long_names_the_option,
+            fewer_connections_than_are_needed_are_told_and_tasks_need_no_more_than_their_number;
+    }
+}
+
+macro_rules! on_releases_without_merge {
+    ($($stories:tt)+) => {
+        mod without_merge {
+            mod postgres_13 { on! { 13: $($stories)+ } }
+            mod postgres_14 { on! { 14: $($stories)+ } }
+        }
+    };
+}
+
+macro_rules! on_releases_with_merge {
+    ($($stories:tt)+) => {
+        mod with_merge {
+            mod postgres_15 { on! { 15: $($stories)+ } }
+            mod postgres_16 { on! { 16: $($stories)+ } }
+            mod postgres_17 { on! { 17: $($stories)+ } }
+        }
+    };
+}
+
+on_releases_without_merge! {
+    of_either_engine {
+        kinds:
+            what_only_merge_can_do_is_refused_before_the_first_row_is_written;
+    }
+}
+
+on_releases_with_merge! {
+    of_either_engine {
+        kinds:
+            matched_rows_become_what_the_model_says,
+            a_merge_filter_is_part_of_the_match;
+        kinds_crash:
+            a_batch_that_was_committed_and_not_recorded_is_recorded_and_not_written_again;
     }
 }
 

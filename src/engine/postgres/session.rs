@@ -152,12 +152,12 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<Session, EngineError> {
-        let (mut connection, _) = self
-            .config
-            .server
-            .connect(&settings(&self.config))
-            .await
-            .map_err(EngineError::Server)?;
+        let connected = self.config.server.connect(&settings(&self.config)).await;
+        let (mut connection, _) = connected.map_err(|mut error| {
+            // It has let us in before.
+            error.is_transient |= error.is_unanswered;
+            EngineError::Server(error)
+        })?;
         let process = set_up(&mut connection)
             .await
             .map_err(|error| classify(&self.name, SET_UP, &error, false))?;

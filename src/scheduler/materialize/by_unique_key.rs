@@ -15,6 +15,13 @@ pub(super) async fn write(
     target: &Target,
     transaction: &mut dyn Transaction,
 ) -> anyhow::Result<Option<u64>> {
+    let merges = unique_key.when_matched.is_some() || unique_key.merge_filter.is_some();
+    // Not only once there are rows to merge with.
+    anyhow::ensure!(
+        !merges || batch.engine.supports_merge(),
+        "`{}` has a `when_matched` or a `merge_filter`, which needs an engine with MERGE: DuckDB, or PostgreSQL 15 or later",
+        batch.model.name
+    );
     if batch.first {
         transaction
             .execute(&format!("DELETE FROM {}", batch.table))
@@ -25,7 +32,6 @@ pub(super) async fn write(
     let mut stage = Stage::make(batch, &rows, transaction).await?;
     stage.make_unique(batch, &key, None, transaction).await?;
     let has_nulls = stage.has_nulls(&key, transaction).await?;
-    let merges = unique_key.when_matched.is_some() || unique_key.merge_filter.is_some();
     let rows = if merges && !batch.first {
         merge(batch, unique_key, target, has_nulls, transaction).await?
     } else {
@@ -52,11 +58,6 @@ async fn merge(
     has_nulls: bool,
     transaction: &mut dyn Transaction,
 ) -> anyhow::Result<u64> {
-    anyhow::ensure!(
-        batch.engine.supports_merge(),
-        "`{}` has a `when_matched` or a `merge_filter`, which needs an engine with MERGE",
-        batch.model.name
-    );
     let names = target.names();
     let key = Key::of(&unique_key.unique_key, batch, target)?;
     let mut on = key.equal_sides(batch, &names, has_nulls);
