@@ -313,7 +313,7 @@ pub trait EngineAdapter: Send + Sync {
         true
     }
 
-    /// Describes an object and its columns to whoever browses the warehouse.
+    /// Describes an object and its columns to whoever browses the warehouse; an empty text takes back what was said.
     fn comments(
         &self,
         object: &EngineObject,
@@ -325,14 +325,18 @@ pub trait EngineAdapter: Send + Sync {
             ObjectKind::View => "VIEW",
         };
         let table = &object.table;
+        let literal = |text: &str| match text {
+            "" => "NULL".to_owned(),
+            text => quote_string(text),
+        };
         let whole = description
-            .map(|text| format!("COMMENT ON {kind} {table} IS {}", quote_string(text)))
+            .map(|text| format!("COMMENT ON {kind} {table} IS {}", literal(text)))
             .into_iter();
         let parts = columns.iter().map(|(column, text)| {
             format!(
                 "COMMENT ON COLUMN {table}.{} IS {}",
                 quote_identifier(column),
-                quote_string(text)
+                literal(text)
             )
         });
         whole.chain(parts).collect()

@@ -12,6 +12,7 @@ use crate::engine::EngineError;
 use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
+use crate::ops::dress::describe_tables;
 use crate::ops::dress::dressings;
 use crate::ops::in_the_way::check_free;
 use crate::ops::ledger::Why;
@@ -97,6 +98,7 @@ async fn carry_out(
     write_down_views(engine, state, record, switch.made_instead(), now).await?;
     let gone = state.mark_gone(&switch.gone(), now).await;
     gone.context("recording that views are gone")?;
+    describe_tables(engine, state, record, &switch.views.dressed, control).await?;
     switch.end(engine, state, now).await?;
     Ok(switched)
 }

@@ -20,9 +20,9 @@ use crate::sql::replace_tables;
 /// What one view gets besides rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dressing {
-    /// What its rows are.
+    /// What its rows are; empty to take back what was said.
     pub description: Option<String>,
-    /// What its columns are, as far as they are known to be there.
+    /// What its columns are, as far as they are known to be there; empty likewise.
     pub columns: BTreeMap<String, String>,
     /// Statements to run once it stands.
     pub statements: Vec<String>,
@@ -40,22 +40,32 @@ pub struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The view of a snapshot with what it gets besides rows; `None` if that is nothing.
-    pub fn dressing(&self, snapshot: &Snapshot) -> Option<(TableName, Dressing)> {
+    /// The view of a snapshot with what it gets besides rows; `None` if that is nothing. `former` is the model as it was shown
+    /// before, if it was.
+    pub fn dressing(
+        &self,
+        snapshot: &Snapshot,
+        former: Option<&Model>,
+    ) -> Option<(TableName, Dressing)> {
         let model = &snapshot.model;
         let view = self.environment.view(&snapshot.id.name);
         let known = |column: &String| {
             let mut columns = snapshot.columns.iter().flatten();
             columns.any(|known| known == column)
         };
-        let columns = model.column_descriptions.iter();
+        let unsaid = former
+            .into_iter()
+            .flat_map(|former| former.column_descriptions.keys());
+        let unsaid = unsaid.map(|column| (column.clone(), String::new()));
+        let mut said: BTreeMap<String, String> = unsaid.collect();
+        said.extend(model.column_descriptions.clone());
+        said.retain(|column, _| known(column));
+        let unsaid = former.and_then(|former| former.description.as_ref());
+        let unsaid = unsaid.map(|_| String::new());
         let statements = model.statements.on_virtual_update.iter();
         let dressing = Dressing {
-            description: model.description.clone(),
-            columns: columns
-                .filter(|(column, _)| known(column))
-                .map(|(column, text)| (column.clone(), text.clone()))
-                .collect(),
+            description: model.description.clone().or(unsaid),
+            columns: said,
             statements: statements
                 .map(|statement| self.statement(statement, model, &view))
                 .collect(),

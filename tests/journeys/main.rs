@@ -23,6 +23,7 @@ mod categorization;
 mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod descriptions;
 mod dev_only;
 mod dev_only_belongings;
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use crate::engine::Transaction;
 use crate::model::ModelKind;
 use crate::scheduler::materialize::Batch;
 
-/// Describes the table, as its model did when it was made. What nobody reads rows from is no reason to fail: what the engine
+/// Describes the table, as its model does when it is made; later changes come with a switch (`ops/dress.rs`). What nobody reads rows from is no reason to fail: what the engine
 /// refuses is logged.
 pub(crate) async fn describe(batch: &Batch<'_>) {
     let (engine, model) = (batch.engine, batch.model);
