@@ -12,6 +12,9 @@ use crate::cli::printer::Printer;
 use crate::cli::printer::Tone;
 use crate::scheduler::Progress;
 
+/// Most models that one line names.
+const MOST_NAMES: usize = 5;
+
 /// Shows what the scheduler reports.
 pub(super) struct Display<'a> {
     printer: &'a Printer,
@@ -141,6 +144,26 @@ fn line(progress: &Progress, paint: Paint) -> Option<String> {
         Progress::Restarted => {
             let again = paint.tone(Tone::Caution, "again");
             format!("{again}: another plan has changed the environment")
+        }
+        Progress::CatchingUp {
+            environment,
+            models,
+        } => {
+            let names: Vec<String> = models
+                .iter()
+                .take(MOST_NAMES)
+                .map(ToString::to_string)
+                .collect();
+            let more = match models.len().saturating_sub(MOST_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{} {}{more}: what `{environment}` shows was filled further meanwhile, and so are the new tables before \
+                 the switch",
+                paint.tone(Tone::Caution, "behind"),
+                names.join(", ")
+            )
         }
         Progress::Switched {
             created,

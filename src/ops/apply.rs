@@ -12,6 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::catch_up::catch_up;
 use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
 use crate::ops::kept;
@@ -21,7 +22,7 @@ use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::PromotionError;
-use crate::ops::promote::promote;
+use crate::ops::promote::promote_held;
 use crate::ops::restate;
 use crate::plan::Plan;
 use crate::plan::Work;
@@ -31,6 +32,7 @@ use crate::scheduler::Control;
 use crate::scheduler::CutShort;
 use crate::scheduler::Filling;
 use crate::scheduler::Keeper;
+use crate::scheduler::Outcome;
 use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
@@ -90,6 +92,18 @@ pub enum ApplyError {
         /// Models that are not filled.
         left: Vec<ModelName>,
     },
+    /// What the environment shows was filled meanwhile, and this plan may not do the same with its tables.
+    #[error(
+        "{} of `{environment}` {} filled further after this plan was made; plan again, which fills only the rest",
+        names(models),
+        if models.len() == 1 { "was" } else { "were" }
+    )]
+    Behind {
+        /// Which environment.
+        environment: String,
+        /// Models whose new tables would have less than what is shown.
+        models: Vec<ModelName>,
+    },
     /// The state or the engine did not answer.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -108,10 +122,15 @@ fn failures(failed: &[(ModelName, anyhow::Error)], skipped: &[(ModelName, ModelN
     lines.join("\n")
 }
 
+fn names(models: &[ModelName]) -> String {
+    let names: Vec<String> = models.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 /// Makes the environment match the plan.
 ///
-/// In this order, each step repeatable: snapshots are stored; tables are written down and filled; the
-/// environment's record is replaced, if nobody else did so meanwhile; views are switched in one
+/// In this order, each step repeatable: snapshots are stored; tables are written down and filled; what was filled
+/// meanwhile of those that they replace is filled in them too; the environment's record is replaced, if nobody else did so meanwhile; views are switched in one
 /// transaction; the record is marked done. A kill in between leaves readers with all of the old or
 /// all of the new, and the next plan or run of the environment finishes.
 ///
@@ -125,12 +144,46 @@ pub async fn apply(
     control: &Control,
     report: Reporter<'_>,
 ) -> Result<Applied, ApplyError> {
+    apply_as(planned, engine, state, now, (control, true), report).await
+}
+
+/// The same for a plan that is only to switch: where something must be filled before, it is [`ApplyError::Behind`].
+///
+/// # Errors
+/// [`ApplyError`].
+pub async fn switch_only(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
+    apply_as(planned, engine, state, now, (control, false), report).await
+}
+
+async fn apply_as(
+    planned: &Planned,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    (control, may_fill): (&Control, bool),
+    report: Reporter<'_>,
+) -> Result<Applied, ApplyError> {
     if planned.plan.is_empty() {
         return Ok(Applied::default());
     }
     kept::open(state, &planned.plan.promoted, control).await?;
     let keeper = Keeper::start(state, control);
-    let applied = apply_held(planned, engine, state, now, (control, &keeper), report).await;
+    let applied = apply_held(
+        planned,
+        engine,
+        state,
+        now,
+        (control, &keeper, may_fill),
+        report,
+    )
+    .await;
     keeper.finish(state, control).await;
     applied
 }
@@ -140,7 +193,7 @@ async fn apply_held(
     engine: &dyn EngineAdapter,
     state: &StateStore,
     now: DateTime<Utc>,
-    (control, keeper): (&Control, &Keeper),
+    (control, keeper, may_fill): (&Control, &Keeper, bool),
     report: Reporter<'_>,
 ) -> Result<Applied, ApplyError> {
     let plan = &planned.plan;
@@ -167,7 +220,15 @@ async fn apply_held(
         .around
         .before(engine, name, plan.execution_time)
         .await?;
-    let applied = carry_out(planned, engine, state, now, (control, keeper), report).await;
+    let applied = carry_out(
+        planned,
+        engine,
+        state,
+        now,
+        (control, keeper, may_fill),
+        report,
+    )
+    .await;
     let after = control.around.after(engine, name, plan.execution_time);
     let ended = after.await;
     let applied = applied?;
@@ -181,7 +242,7 @@ async fn carry_out(
     engine: &dyn EngineAdapter,
     state: &StateStore,
     now: DateTime<Utc>,
-    (control, keeper): (&Control, &Keeper),
+    (control, keeper, may_fill): (&Control, &Keeper, bool),
     report: Reporter<'_>,
 ) -> Result<Applied, ApplyError> {
     let plan = &planned.plan;
@@ -231,23 +292,7 @@ async fn carry_out(
         report,
     };
     let outcome = scheduler::fill(&filling, &plan.work).await;
-    match outcome.cut_short.filter(|_| outcome.failed.is_empty()) {
-        Some(CutShort::Stopped) => return Err(ApplyError::Stopped { left: outcome.left }),
-        Some(CutShort::EnvironmentChanged) => {
-            check_current(plan, state).await?;
-            return Err(ApplyError::Conflict {
-                environment: plan.promoted.name.to_string(),
-                by: None,
-            });
-        }
-        None => {}
-    }
-    if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
-        return Err(ApplyError::Failed {
-            failed: outcome.failed,
-            skipped: outcome.skipped,
-        });
-    }
+    let outcome = finished(plan, state, outcome).await?;
     let mut warnings = outcome.warnings;
     warnings.extend(audit_only(planned, engine, &scope, report).await?);
 
@@ -275,12 +320,14 @@ async fn carry_out(
         return Ok(applied);
     }
     let expected = plan.promoted.previous_plan_id.as_deref();
-    let switched = promote(
+    let lease = catch_up(planned, &filling, may_fill, &mut applied).await?;
+    let switched = promote_held(
         &Promotion {
             record: &plan.promoted,
             expected,
             views: &plan.views,
         },
+        lease,
         engine,
         state,
         now,
@@ -300,6 +347,35 @@ fn stopped(error: anyhow::Error) -> ApplyError {
         return ApplyError::Stopped { left: Vec::new() };
     }
     ApplyError::Other(error)
+}
+
+/// The outcome of a filling that went through.
+///
+/// # Errors
+/// [`ApplyError`] for any other.
+pub(super) async fn finished(
+    plan: &Plan,
+    state: &StateStore,
+    outcome: Outcome,
+) -> Result<Outcome, ApplyError> {
+    match outcome.cut_short.filter(|_| outcome.failed.is_empty()) {
+        Some(CutShort::Stopped) => return Err(ApplyError::Stopped { left: outcome.left }),
+        Some(CutShort::EnvironmentChanged) => {
+            check_current(plan, state).await?;
+            return Err(ApplyError::Conflict {
+                environment: plan.promoted.name.to_string(),
+                by: None,
+            });
+        }
+        None => {}
+    }
+    if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
+        return Err(ApplyError::Failed {
+            failed: outcome.failed,
+            skipped: outcome.skipped,
+        });
+    }
+    Ok(outcome)
 }
 
 /// Forgets restatements of which nothing is left to fill.
@@ -328,7 +404,7 @@ async fn close_restatements(planned: &Planned, state: &StateStore) -> anyhow::Re
 }
 
 /// Fails early when the environment is no longer what the plan was made from; the switch checks again.
-async fn check_current(plan: &Plan, state: &StateStore) -> Result<(), ApplyError> {
+pub(super) async fn check_current(plan: &Plan, state: &StateStore) -> Result<(), ApplyError> {
     let found = state
         .environment(&plan.promoted.name)
         .await

@@ -365,10 +365,14 @@ impl Job<'_> {
             return Ok(JobAnswer::Conflict { message });
         }
         let engine = open_warehouse(&session).await?;
-        let applied = match self
-            .apply(&planned, engine.as_ref(), &session, report)
-            .await
-        {
+        let applied = if build {
+            let (engine, session) = (engine.as_ref(), &session);
+            self.apply(&planned, engine, session, report).await
+        } else {
+            let (engine, state, now) = (engine.as_ref(), session.state(), self.now);
+            ops::switch_only(&planned, engine, state, now, self.control, report).await
+        };
+        let applied = match applied {
             Ok(applied) => applied,
             Err(error) => return Ok(apply_failed(error)),
         };
@@ -464,7 +468,7 @@ fn refused(planned: &Planned) -> Option<JobAnswer> {
 
 fn apply_failed(error: ApplyError) -> JobAnswer {
     match error {
-        ApplyError::Conflict { .. } => JobAnswer::Conflict {
+        ApplyError::Conflict { .. } | ApplyError::Behind { .. } => JobAnswer::Conflict {
             message: error.to_string(),
         },
         ApplyError::Failed { .. } | ApplyError::Stopped { .. } => JobAnswer::Failed {

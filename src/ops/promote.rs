@@ -65,8 +65,21 @@ pub(super) async fn promote(
     control: &Control,
     report: Reporter<'_>,
 ) -> Result<Switched, PromotionError> {
+    let lease = hold_environment(state, &promotion.record.name, control, report).await?;
+    promote_held(promotion, lease, engine, state, now, control, report).await
+}
+
+/// The same for a process that holds the environment: `lease` is on it, and is given back.
+pub(super) async fn promote_held(
+    promotion: &Promotion<'_>,
+    lease: Lease,
+    engine: &dyn EngineAdapter,
+    state: &StateStore,
+    now: DateTime<Utc>,
+    control: &Control,
+    report: Reporter<'_>,
+) -> Result<Switched, PromotionError> {
     let record = promotion.record;
-    let lease = hold_environment(state, &record.name, control, report).await?;
     if control.stop.is_asked() {
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }

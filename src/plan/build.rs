@@ -183,6 +183,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
         restated: Vec::new(),
         late,
         asked: Vec::new(),
+        no_gaps: options.wishes.no_gaps,
         execution_time: options.execution_time,
     })
 }

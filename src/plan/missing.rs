@@ -198,6 +198,52 @@ fn is_incremental(model: &Model) -> bool {
     model.kind.is_incremental()
 }
 
+/// What is filled of a model to bring it to a time, and by which statements.
+pub(super) type Portion<'a> = (&'a ModelName, Vec<Interval>, Vec<Interval>);
+
+/// What `filled` lacks of the time that is `asked` of each model of `entries`, whatever its cron says; parents first.
+///
+/// `first` is where what each model holds begins; `asked` is told where its history starts.
+pub(super) fn lacking<'a>(
+    draft: &'a Draft,
+    entries: &BTreeMap<&ModelName, &PromotedSnapshot>,
+    first: &BTreeMap<&ModelName, DateTime<Utc>>,
+    execution_time: DateTime<Utc>,
+    asked: &dyn Fn(&Snapshot, DateTime<Utc>) -> Option<Interval>,
+    filled: &dyn Fn(&PromotedSnapshot) -> Option<&'a Intervals>,
+) -> Vec<Portion<'a>> {
+    let (order, snapshots) = (&draft.order, &draft.snapshots);
+    let calendars = Calendars::of_all(snapshots);
+    let starts = model_starts(order, snapshots, &calendars, first, execution_time);
+    let borrowed = borrowed(order, snapshots, entries);
+    let mut portions = Vec::new();
+    for name in order.iter().filter(|name| !borrowed.contains(name)) {
+        let (Some(entry), Some(snapshot)) = (entries.get(name), snapshots.get(name)) else {
+            continue;
+        };
+        let Some(asked) = asked(snapshot, starts[name]) else {
+            continue;
+        };
+        let calendar = calendars.of(&snapshot.model);
+        let history = History {
+            model: &snapshot.model,
+            calendar,
+            start: starts[name],
+            asked_from: Moment::instant(asked.start()),
+            asked_to: Moment::instant(asked.end()),
+            execution_time,
+            ignore_cron: true,
+            kept_before: snapshot.effective_from(),
+        };
+        let ranges = history.missing(filled(entry));
+        if !ranges.is_empty() {
+            let batches = statements(&snapshot.model, calendar, &ranges);
+            portions.push((name, ranges, batches));
+        }
+    }
+    portions
+}
+
 /// What part of time a run looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct RunRange {

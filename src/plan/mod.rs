@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod arrivals;
+mod behind;
 mod build;
 mod categorize;
 mod choices;
@@ -32,6 +33,10 @@ use chrono::DateTime;
 use chrono::Utc;
 
 pub use arrivals::Late;
+pub use behind::Behind;
+pub use behind::behind;
+pub use behind::check_gaps;
+pub use behind::compared_tables;
 pub use build::*;
 pub use choices::Ask;
 pub use choices::Choices;
@@ -93,6 +98,8 @@ pub struct Plan {
     pub late: Late,
     /// What somebody asked to be filled again; nothing for most plans.
     pub asked: Vec<Asked>,
+    /// Whether a table that takes another's place must cover all that the other one has by the time of the switch.
+    pub no_gaps: bool,
     /// "Now".
     pub execution_time: DateTime<Utc>,
 }

@@ -22,9 +22,17 @@ use crate::snapshot::Version;
 /// Ends the version of every table aside.
 const ASIDE: &str = "__dev";
 
+/// Comes before that where the table was declared filled.
+const HOLLOW: &str = "_empty";
+
 /// Whether the table of this version belongs to one development environment alone.
 pub(super) fn is_aside(version: &Version) -> bool {
     version.0.ends_with(ASIDE)
+}
+
+/// Whether the table of this version was declared filled and is empty.
+pub(super) fn is_hollow(version: &Version) -> bool {
+    version.0.ends_with(&format!("{HOLLOW}{ASIDE}"))
 }
 
 /// The versions that a plan may ask the state about besides the snapshot's own.
@@ -61,7 +69,7 @@ fn preview(version: &Version, options: &PlanOptions) -> Version {
 }
 
 fn hollow(version: &Version) -> Version {
-    Version(format!("{version}_empty{ASIDE}"))
+    Version(format!("{version}{HOLLOW}{ASIDE}"))
 }
 
 /// What a model gets.

@@ -169,6 +169,7 @@ pub fn restate(
         restated,
         late: Late::default(),
         asked: allowed,
+        no_gaps: false,
         execution_time: options.execution_time,
     };
     Ok((plan, diagnostics))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::environment::EnvironmentName;
 use crate::model::ModelName;
 use crate::snapshot::Interval;
 
@@ -81,6 +82,13 @@ pub enum Progress {
     },
     /// The environment was changed by another plan; the work is looked for again.
     Restarted,
+    /// Before the switch: what is shown was filled further meanwhile, and so are the tables that take its place.
+    CatchingUp {
+        /// What shows it.
+        environment: EnvironmentName,
+        /// Models of which something is filled.
+        models: Vec<ModelName>,
+    },
     /// The views are switched.
     Switched {
         /// Created or replaced.

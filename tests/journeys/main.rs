@@ -61,6 +61,7 @@ mod leases;
 #[cfg(unix)]
 mod ledger;
 mod lineage;
+mod meanwhile;
 mod own_server;
 mod physical_tables;
 mod pipeline;

@@ -1,0 +1,89 @@
+//! Just before the switch: what was filled meanwhile of the tables that are shown is filled in the new ones too.
+
+use anyhow::Context;
+
+use crate::ops::Applied;
+use crate::ops::ApplyError;
+use crate::ops::Planned;
+use crate::ops::apply::check_current;
+use crate::ops::apply::finished;
+use crate::ops::promote::hold_environment;
+use crate::plan::behind;
+use crate::plan::check_gaps;
+use crate::plan::compared_tables;
+use crate::scheduler;
+use crate::scheduler::Filling;
+use crate::scheduler::Progress;
+use crate::scheduler::Scope;
+use crate::scheduler::Stopped;
+use crate::scheduler::turns;
+use crate::state::Lease;
+
+/// How often the new tables are brought up to what is shown; each time takes less than the one before.
+const ROUNDS: usize = 10;
+
+/// Holds the environment once no new table lacks anything that the one before it has got since the plan was made;
+/// `filling` is how the plan itself was filled.
+///
+/// # Errors
+/// [`ApplyError::Behind`] where something is to be filled and this may not, or where others fill faster.
+pub(super) async fn catch_up(
+    planned: &Planned,
+    filling: &Filling<'_>,
+    may_fill: bool,
+    applied: &mut Applied,
+) -> Result<Lease, ApplyError> {
+    let (plan, state) = (&planned.plan, filling.state);
+    let tables = compared_tables(plan, &planned.current);
+    let mut rounds = 0;
+    loop {
+        let name = filling.environment;
+        let lease = hold_environment(state, name, filling.control, filling.report).await;
+        let lease = lease.map_err(|error| match error {
+            error if error.is::<Stopped>() => ApplyError::Stopped { left: Vec::new() },
+            error => ApplyError::Other(error),
+        })?;
+        let filled = state.filled(&tables).await;
+        let filled = filled.context("reading what is filled")?;
+        let behind = behind(plan, &planned.current, &filled);
+        if behind.work.is_empty() {
+            check_gaps(plan, &planned.current, &filled)
+                .map_err(|error| ApplyError::Other(anyhow::anyhow!("{error}")))?;
+            return Ok(lease);
+        }
+        // Filling takes its time, and nobody else has to wait for that.
+        let released = state.release(&lease).await;
+        released.context("giving the environment back")?;
+        check_current(plan, state).await?;
+        let models: Vec<_> = behind.work.iter().map(|work| work.name.clone()).collect();
+        if !may_fill || rounds == ROUNDS {
+            return Err(ApplyError::Behind {
+                environment: name.to_string(),
+                models,
+            });
+        }
+        rounds += 1;
+        (filling.report)(Progress::CatchingUp {
+            environment: name.clone(),
+            models,
+        });
+        let scope = Scope {
+            execution_time: behind.execution_time,
+            ..*filling.scope
+        };
+        let again = Filling {
+            scope: &scope,
+            filled: &filled,
+            turns: turns(filling.engine),
+            ..*filling
+        };
+        let outcome = scheduler::fill(&again, &behind.work).await;
+        let outcome = finished(plan, state, outcome).await?;
+        for name in outcome.filled {
+            if !applied.executed.contains(&name) {
+                applied.executed.push(name);
+            }
+        }
+        applied.warnings.extend(outcome.warnings);
+    }
+}
