@@ -23,6 +23,7 @@ use crate::cli::settings::execution_time;
 use crate::cli::settings::moment;
 use crate::cli::settings::now;
 use crate::cli::settings::user;
+use crate::diagnostic::Diagnostic;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
 use crate::model::Moment;
@@ -143,6 +144,7 @@ async fn plan(
         session.warnings().to_vec(),
     );
     let mut planned = ManuallyDrop::new(planned.await?);
+    ops::locate(&mut planned.summary.diagnostics, session.files());
     let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
     if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
         let will_open = auto_apply || (printer.is_interactive() && !args.no_prompts);
@@ -155,7 +157,7 @@ async fn plan(
     if planned.errors().next().is_some() {
         printer.text(&text);
         printer.note(&diagnostics::in_files(
-            &planned.summary.diagnostics,
+            found(&planned, session),
             session.files(),
             printer,
         ));
@@ -163,9 +165,11 @@ async fn plan(
     }
     if planned.plan.is_empty() {
         if printer.format == Format::Text {
-            text = format!("{}\n{}", text.trim_end(), nothing_to_do(&planned));
+            let nothing = nothing_to_do(&planned, &request);
+            text = format!("{}\n{nothing}", text.trim_end());
         }
         printer.text(&text);
+        diagnostics::show_of(found(&planned, session), session.files(), printer);
         let form = form(args, session, printer);
         session
             .remember(&request, &form, &planned, &stamp, &text)
@@ -173,6 +177,7 @@ async fn plan(
         return Ok(Ending::Fine);
     }
     printer.text(&text);
+    diagnostics::show_of(found(&planned, session), session.files(), printer);
     if args.more.explain {
         return Ok(Ending::Fine);
     }
@@ -180,6 +185,13 @@ async fn plan(
         return Ok(ending);
     }
     apply(session, &planned, &request, now_or(args, now), printer).await
+}
+
+/// What planning found; what loading did has been shown.
+fn found<'a>(planned: &'a Planned, session: &Session) -> &'a [Diagnostic] {
+    let diagnostics = &planned.summary.diagnostics;
+    let loaded = session.warnings().len().min(diagnostics.len());
+    &diagnostics[loaded..]
 }
 
 /// How the command ends if the plan is not to be applied.
@@ -441,8 +453,11 @@ fn form(args: &Args, session: &Session, printer: &Printer) -> String {
     format!("{format:?} {paint:?} {diff} {}", args.more.explain)
 }
 
-fn nothing_to_do(planned: &Planned) -> String {
+fn nothing_to_do(planned: &Planned, request: &PlanRequest) -> String {
     let name = &planned.plan.promoted.name;
+    if !request.extra.restate.is_empty() {
+        return format!("Nothing of `{name}` is filled again.");
+    }
     if planned.current.target.is_none() && !name.is_prod() {
         return format!(
             "No changes to plan: `{name}` would show nothing that `{}` does not. --include-unmodified makes it all the same.",

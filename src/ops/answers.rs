@@ -55,7 +55,7 @@ struct Kept {
     until: DateTime<Utc>,
     /// As it was shown.
     answer: String,
-    /// What loading warned of.
+    /// What loading and planning warned of.
     warnings: Vec<Said>,
 }
 
@@ -153,7 +153,7 @@ impl Session {
             from: request.execution_time,
             until,
             answer: answer.to_owned(),
-            warnings: self.warnings().iter().map(Said::of).collect(),
+            warnings: planned.summary.diagnostics.iter().map(Said::of).collect(),
         };
         let project = project_digest(self.files(), self.config(), options);
         let known = read(place, options).filter(|(of, _)| *of == project);

@@ -242,6 +242,7 @@ impl Job<'_> {
         .await?;
         let brought = brought_statements(&planned.plan.draft);
         planned.summary.diagnostics.extend(brought);
+        ops::locate(&mut planned.summary.diagnostics, session.files());
         if let Some(answer) = refused(&planned) {
             return Ok(answer);
         }

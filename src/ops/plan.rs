@@ -19,6 +19,7 @@ use crate::model::Moment;
 use crate::model::Readings;
 use crate::model::topological;
 use crate::ops::restate::is_anything_stale;
+use crate::ops::said::empty_tables;
 use crate::ops::select;
 use crate::ops::switches::name_views;
 use crate::plan::Choices;
@@ -213,7 +214,7 @@ pub async fn plan(
     let current = current(state, &draft.snapshots, target, prod, &options).await?;
     let mut plan = build(draft, &current, &options)?;
     name_views(&mut plan, &current, &request.naming);
-    diagnostics.extend(told(&plan, &options));
+    diagnostics.extend(empty_tables(&plan, &current, &options));
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     let is_empty = plan.is_empty();
     Ok(Planned {
@@ -343,29 +344,6 @@ fn options(request: &PlanRequest, wishes: Wishes) -> PlanOptions {
         expires_at: request.expires_at,
         wishes,
     }
-}
-
-/// What whoever reads the plan must know about tables that do not hold what their definition says.
-fn told(plan: &Plan, options: &PlanOptions) -> Vec<Diagnostic> {
-    let environment = &options.environment;
-    let mut told = Vec::new();
-    if options.wishes.skip_backfill {
-        let message = format!("--skip-backfill: tables that are new stay empty in `{environment}`");
-        told.push(
-            Diagnostic::warning("empty-tables", message)
-                .help("The next plan without it fills them."),
-        );
-    }
-    if plan.work.iter().any(|work| work.hollow) {
-        let message = format!(
-            "--empty-backfill: tables that are new stay empty in `{environment}` and count as filled there"
-        );
-        told.push(
-            Diagnostic::warning("empty-tables", message)
-                .help("They are never promoted; a plan without it builds the real ones."),
-        );
-    }
-    told
 }
 
 /// A plan that fills again what an environment has.

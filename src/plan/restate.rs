@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
+use chrono::NaiveTime;
 use chrono::Utc;
 
 use crate::diagnostic::Diagnostic;
@@ -135,9 +136,19 @@ pub fn restate(
             continue;
         };
         let range = restatement.widened(snapshot, entry, range);
-        reached.insert(name, range);
+        let again = restatement.again(snapshot, entry, range);
+        if is_asked {
+            diagnostics.extend(restatement.nothing_again(snapshot, entry, range, again.is_some()));
+        }
+        // Who reads a table of which nothing is filled again reads what it has read before.
+        let seen = match (&snapshot.model.kind, &again) {
+            (kind, None) if kind.is_materialized() => continue,
+            (ModelKind::IncrementalByTimeRange { .. }, Some((range, _))) => *range,
+            _ => range,
+        };
+        reached.insert(name, seen);
         changed.add(&snapshot.model, columns);
-        let Some((range, ranges)) = restatement.again(snapshot, entry, range) else {
+        let Some((range, ranges)) = again else {
             continue;
         };
         restated.push(Restated {
@@ -201,7 +212,15 @@ impl Restatement<'_> {
             } else {
                 "reads what is restated, but is not restated itself"
             };
-            return because(format!("`{name}` {what}: it has `disable_restatement`"));
+            let kind = snapshot.model.kind.name();
+            let why = if snapshot.model.policy.disable_restatement.is_some() {
+                "it has `disable_restatement`".to_owned()
+            } else {
+                format!("rows of {kind} models stay, as what they were made of may be gone")
+            };
+            let help = "If what it reads still holds all of its history, write `disable_restatement false` into its kind, \
+                        plan that, and restate it then.";
+            return because(format!("`{name}` {what}: {why}")).map(|told| told.help(help));
         }
         let is_shared = |entries: &[PromotedSnapshot]| {
             let mut entries = entries.iter();
@@ -219,6 +238,47 @@ impl Restatement<'_> {
             ));
         }
         None
+    }
+
+    /// What somebody must know who named a model of which nothing is filled `again`.
+    fn nothing_again(
+        &self,
+        snapshot: &Snapshot,
+        entry: &PromotedSnapshot,
+        range: Interval,
+        again: bool,
+    ) -> Option<Diagnostic> {
+        let name = &entry.id.name;
+        let (message, help) = match snapshot.model.kind {
+            _ if again => return None,
+            ModelKind::External => return None,
+            ModelKind::View | ModelKind::Embedded => (
+                format!(
+                    "`{name}` keeps no rows, so nothing of it is filled again, only what reads it"
+                ),
+                "Name the tables that it reads, if those are meant.".to_owned(),
+            ),
+            _ => match self.filled(entry).and_then(Intervals::span) {
+                None => (
+                    format!("`{name}` is not restated: nothing of it is filled"),
+                    "The next plan or run fills it.".to_owned(),
+                ),
+                Some(filled) => (
+                    format!(
+                        "`{name}` is not restated: it has nothing from {} to {}",
+                        instant(range.start()),
+                        instant(range.end())
+                    ),
+                    format!(
+                        "It is filled from {} to {}; give `--start` and `--end` in there.",
+                        instant(filled.start()),
+                        instant(filled.end())
+                    ),
+                ),
+            },
+        };
+        let told = Diagnostic::warning("not-restated", message).help(help);
+        Some(told.in_file(&snapshot.model.file))
     }
 
     /// What is asked of a model by name: the range of the options, else its whole history.
@@ -335,6 +395,16 @@ impl Restatement<'_> {
         };
         (!ranges.is_empty()).then_some((range, ranges))
     }
+}
+
+/// As people read it: a whole day by its date.
+fn instant(time: DateTime<Utc>) -> String {
+    let form = if time.time() == NaiveTime::MIN {
+        "%Y-%m-%d"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    time.format(form).to_string()
 }
 
 /// From the first start to the last end.

@@ -87,6 +87,7 @@ mod restatement_elsewhere;
 mod rough_hands;
 #[cfg(unix)]
 mod running;
+mod said_by_plans;
 mod scenario_p1;
 mod scenario_p10;
 mod scenario_p2;
