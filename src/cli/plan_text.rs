@@ -119,7 +119,9 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
         .filter(|model| !model.backfill.is_empty() || model.copied_from.is_some())
         .collect();
     if missing.is_empty() {
-        if plan.virtual_update_only {
+        if plan.virtual_update_only && !plan.restated.is_empty() {
+            lines.push("No model runs; what other environments made of it is cleared.".to_owned());
+        } else if plan.virtual_update_only {
             lines.push("Virtual update only: no model runs, views are switched.".to_owned());
         }
         return;

@@ -105,6 +105,7 @@ pub(super) async fn check_known(planned: &Planned, state: &StateStore) -> anyhow
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
     use std::sync::Arc;
     use std::sync::Mutex;
 
@@ -255,7 +256,7 @@ model_defaults: {dialect: duckdb, start: 2024-01-01}\n";
                 tokio::task::yield_now().await;
             }
             engine.execute(&engine.drop_table(&table)).await.unwrap();
-            state.mark_gone(&[table.clone()], now()).await.unwrap();
+            state.mark_gone(from_ref(&table), now()).await.unwrap();
             state.release(&lease).await.unwrap();
         };
         let (applied, ()) = tokio::join!(applying, sweeping);
@@ -289,7 +290,7 @@ model_defaults: {dialect: duckdb, start: 2024-01-01}\n";
             }
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             engine.execute(&engine.drop_table(&table)).await.unwrap();
-            state.mark_gone(&[table.clone()], now()).await.unwrap();
+            state.mark_gone(from_ref(&table), now()).await.unwrap();
             state.release(&lease).await.unwrap();
         };
         let (applied, ()) = tokio::join!(left.apply(&planned, &ada), sweeping);

@@ -391,7 +391,7 @@ async fn plan_restatement(
             let message = format!("nothing that `{}` has is filled again", request.environment);
             let told = Diagnostic::warning("restated-elsewhere", message);
             diagnostics.push(told.help(
-                "What other environments made of it is cleared, and filled again by their next plan or run.",
+                "What other environments made of it is filled again by their next plan or run.",
             ));
         } else {
             plan.asked.clear();

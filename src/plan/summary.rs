@@ -40,7 +40,8 @@ pub struct PlanSummary {
     /// What filling takes, as far as it was estimated.
     #[serde(default)]
     pub estimate: Option<PlanEstimate>,
-    /// Models that are filled again on request, sorted as they are filled.
+    /// Models that are filled again on request, sorted as they are filled; where the environment has nothing to fill, those
+    /// that were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restated: Vec<String>,
     /// What applying it would do, where that was asked for.
@@ -229,15 +230,20 @@ impl PlanSummary {
             virtual_update_only: plan.work.is_empty() && !plan.is_empty(),
             models: models.collect(),
             estimate: None,
-            restated: plan
-                .restated
-                .iter()
-                .map(|restated| restated.name.to_string())
-                .collect(),
+            restated: restated(plan),
             stages: Vec::new(),
             diagnostics,
         }
     }
+}
+
+fn restated(plan: &Plan) -> Vec<String> {
+    if plan.restated.is_empty() {
+        let asked = plan.asked.iter();
+        return asked.map(|asked| asked.name.to_string()).collect();
+    }
+    let restated = plan.restated.iter();
+    restated.map(|table| table.name.to_string()).collect()
 }
 
 #[expect(

@@ -183,6 +183,13 @@ fn an_external_table_that_only_dev_reads_is_restated_in_production_or_in_dev() {
     add_readers(&workspace, "raw.u");
     change(&workspace, "raw.u");
 
+    let shown = workspace.run(&["plan", "prod", "-r", "raw.u", "--execution-time", NOW]);
+    let shown = shown.fine();
+    let told = "No model runs; what other environments made of it is cleared.";
+    assert!(shown.stdout.contains(told), "{}", shown.stdout);
+    let told = "filled again by their next plan or run";
+    assert!(shown.stderr.contains(told), "{}", shown.stderr);
+
     let plan = restate(&workspace, "prod", "raw.u", &DAY);
     assert_eq!(plan.backfilled(), Vec::<String>::new());
     let said = plan.0["diagnostics"].to_string();
