@@ -327,3 +327,42 @@ async fn of_many_views_the_ones_with_other_columns_change_too_and_the_wrong_one_
         found
     );
 }
+
+#[tokio::test]
+async fn numbers_that_a_table_gives_go_on_in_its_copy_when_the_table_is_gone() {
+    let (_database, engine) = fresh().await;
+    let (from, to) = (
+        TableName::new("public", "t"),
+        TableName::new("public", "copy"),
+    );
+    for sql in [
+        "CREATE TABLE t (x INT, \"by Default\" SERIAL, always INT GENERATED ALWAYS AS IDENTITY)",
+        "INSERT INTO t (x) SELECT generate_series(1, 5)",
+    ] {
+        engine.execute(sql).await.unwrap();
+    }
+    let heir = Heir {
+        from: &from,
+        to: &to,
+        lacks: &[],
+        gone: &[],
+    };
+    // Twice, as after a kill.
+    for _ in 0..2 {
+        let mut statements = engine.create_or_replace_table_as(&to, "SELECT * FROM t");
+        statements.extend(engine.belongings(heir).await.unwrap());
+        let mut transaction = engine.begin().await.unwrap();
+        transaction.execute_all(&statements).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    engine.execute(&engine.drop_table(&from)).await.unwrap();
+    engine
+        .execute("INSERT INTO copy (x) VALUES (6)")
+        .await
+        .unwrap();
+    let rows = engine
+        .query("SELECT \"by Default\" > 5 AND always > 5 AS goes_on FROM copy WHERE x = 6")
+        .await
+        .unwrap();
+    assert_eq!(rows.strings("goes_on").unwrap(), [Some("true".to_owned())]);
+}
