@@ -163,9 +163,6 @@ async fn plan(
         ));
         return Ok(Ending::Failed);
     }
-    let known = session.warnings().len();
-    let found = planned.summary.diagnostics.get(known..).unwrap_or_default();
-    diagnostics::show_of(found, session.files(), printer);
     if planned.plan.is_empty() {
         if printer.format == Format::Text {
             let nothing = nothing_to_do(&planned, &request);
