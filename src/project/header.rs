@@ -226,7 +226,7 @@ impl HeaderReader {
                 if let Some(zone) = text(file, property, value) {
                     match read_zone(&zone) {
                         Ok(zone) => self.header.cron_tz = zone,
-                        Err(diagnostic) => file.report(diagnostic, property.span.clone()),
+                        Err(diagnostic) => file.report(*diagnostic, property.span.clone()),
                     }
                 }
             }
