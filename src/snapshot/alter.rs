@@ -122,6 +122,12 @@ fn parts(data_type: &str) -> (String, Vec<u32>) {
         "NUMERIC" => "DECIMAL".to_owned(),
         "CHARACTER VARYING" => "VARCHAR".to_owned(),
         "CHARACTER" => "CHAR".to_owned(),
+        "INT1" => "TINYINT".to_owned(),
+        "INT2" => "SMALLINT".to_owned(),
+        "INT" | "INT4" => "INTEGER".to_owned(),
+        "INT8" => "BIGINT".to_owned(),
+        "REAL" | "FLOAT4" => "FLOAT".to_owned(),
+        "DOUBLE PRECISION" | "FLOAT8" => "DOUBLE".to_owned(),
         other => other.to_owned(),
     };
     let Some((base, rest)) = upper.split_once('(') else {
@@ -137,30 +143,100 @@ fn parts(data_type: &str) -> (String, Vec<u32>) {
     }
 }
 
-/// Whether every value of `from` is one of `to` as well: the same type with more room, or text without a limit.
+/// Whether every value of `from` is one of `to` as well: the same type with more room, a number that holds more, or text
+/// without a limit.
+///
+/// A date is no timestamp: it reaches further, and what reads it as a text finds another one.
 fn is_wider(from: &str, to: &str) -> bool {
-    let ((base, mut old), (wider, mut new)) = (parts(from), parts(to));
+    let ((base, old), (wider, new)) = (parts(from), parts(to));
     let is_text = |name: &str| matches!(name, "VARCHAR" | "CHAR" | "BPCHAR" | "TEXT");
     if is_text(&base) && matches!(wider.as_str(), "TEXT" | "VARCHAR") && new.is_empty() {
         return true;
     }
-    if base != wider {
-        return false;
-    }
-    if base == "DECIMAL" {
-        for numbers in [&mut old, &mut new] {
-            if let [precision] = numbers[..] {
-                *numbers = vec![precision, 0];
-            }
-        }
-        return match (&old[..], &new[..]) {
-            ([precision, scale], [more, finer]) => {
-                scale <= finer && precision.saturating_sub(*scale) <= more.saturating_sub(*finer)
-            }
-            _ => false,
+    if let Some(whole) = Whole::of(&base) {
+        return match (Whole::of(&wider), wider.as_str()) {
+            (Some(wider), _) => whole.fits(wider),
+            // Their fractions have 24 and 53 bits.
+            (None, "FLOAT") => whole.bits <= 24,
+            (None, "DOUBLE") => whole.bits <= 53,
+            (None, "DECIMAL") => is_roomier(&[whole.digits(), 0], &new, to),
+            (None, _) => false,
         };
     }
-    !old.is_empty() && old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old <= new)
+    match (base.as_str(), wider.as_str()) {
+        ("FLOAT", "DOUBLE") => true,
+        ("DECIMAL", "DECIMAL") => is_roomier(&old, &new, to),
+        ("DECIMAL", wider) if Whole::of(wider).is_some() => match old[..] {
+            [precision] | [precision, 0] => {
+                Whole::of(wider).is_some_and(|wider| wider.is_signed && precision < wider.digits())
+            }
+            _ => false,
+        },
+        (base, wider) => {
+            let more = || old.iter().zip(&new).all(|(old, new)| old <= new);
+            base == wider && !old.is_empty() && old.len() == new.len() && more()
+        }
+    }
+}
+
+/// Whether a DECIMAL with the parameters `old` fits one with those of `new`, written `to`: as many digits before the point, and behind it.
+fn is_roomier(old: &[u32], new: &[u32], to: &str) -> bool {
+    let precise = |numbers: &[u32]| match *numbers {
+        [precision] => Some((precision, 0)),
+        [precision, scale] => Some((precision, scale)),
+        _ => None,
+    };
+    match (precise(old), precise(new)) {
+        (Some((precision, scale)), Some((more, finer))) => {
+            scale <= finer && precision.saturating_sub(scale) <= more.saturating_sub(finer)
+        }
+        // PostgreSQL's has no limit; DuckDB always names both.
+        (Some(_), None) => new.is_empty() && to.eq_ignore_ascii_case("numeric"),
+        (None, _) => false,
+    }
+}
+
+/// A type of whole numbers.
+#[derive(Clone, Copy)]
+struct Whole {
+    /// How many bits its largest number takes, without the sign.
+    bits: u32,
+    is_signed: bool,
+}
+
+impl Whole {
+    fn of(name: &str) -> Option<Self> {
+        let (bits, is_signed) = match name {
+            "TINYINT" => (7, true),
+            "SMALLINT" => (15, true),
+            "INTEGER" => (31, true),
+            "BIGINT" => (63, true),
+            "HUGEINT" => (127, true),
+            "UTINYINT" => (8, false),
+            "USMALLINT" => (16, false),
+            "UINTEGER" => (32, false),
+            "UBIGINT" => (64, false),
+            "UHUGEINT" => (128, false),
+            _ => return None,
+        };
+        Some(Self { bits, is_signed })
+    }
+
+    fn fits(self, wider: Self) -> bool {
+        self.bits <= wider.bits && (wider.is_signed || !self.is_signed)
+    }
+
+    /// How many decimal digits its largest number has.
+    fn digits(self) -> u32 {
+        match self.bits {
+            0..=8 => 3,
+            9..=16 => 5,
+            17..=32 => 10,
+            33..=63 => 19,
+            64 => 20,
+            _ => 39,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -201,11 +277,23 @@ mod tests {
             ("DECIMAL(10,2)", "DECIMAL(12,4)"),
             ("VARCHAR(10)", "VARCHAR(20)"),
             ("CHARACTER VARYING(10)", "TEXT"),
+            ("INTEGER", "BIGINT"),
+            ("INT", "INT8"),
+            ("BIGINT", "DECIMAL(30,2)"),
+            ("integer", "numeric"),
+            ("numeric(10,2)", "numeric"),
+            ("REAL", "DOUBLE"),
+            ("real", "double precision"),
         ] {
             assert!(is_wider(from, to), "{from} → {to}");
         }
         for (from, to) in [
-            ("INTEGER", "BIGINT"),
+            ("BIGINT", "INTEGER"),
+            ("INTEGER", "UBIGINT"),
+            ("BIGINT", "DOUBLE"),
+            ("BIGINT", "DECIMAL(20,2)"),
+            ("DOUBLE", "REAL"),
+            ("DATE", "TIMESTAMP"),
             ("DECIMAL(10,2)", "DECIMAL(10,4)"),
             ("DECIMAL(10,2)", "DECIMAL(9,2)"),
             ("VARCHAR(20)", "VARCHAR(10)"),
@@ -225,5 +313,140 @@ mod tests {
         let unknown = vec![("a".to_owned(), None)];
         assert!(alterations(&known, &unknown).is_empty());
         assert!(alterations(&unknown, &known).is_empty());
+    }
+
+    /// Types of numbers with their extreme values.
+    const NUMBERS: &[(&str, &[&str])] = &[
+        ("SMALLINT", &["-32768", "32767"]),
+        ("INTEGER", &["-2147483648", "2147483647"]),
+        ("BIGINT", &["-9223372036854775808", "9223372036854775807"]),
+        (
+            "REAL",
+            &["3.4028234e38", "1.1754944e-38", "0.1", "16777215"],
+        ),
+        (
+            "DOUBLE PRECISION",
+            &["1.7976931348623157e308", "2.2250738585072014e-308", "0.1"],
+        ),
+        ("DECIMAL(5,0)", &["99999", "-99999"]),
+        ("DECIMAL(10,2)", &["99999999.99", "-99999999.99"]),
+        ("DECIMAL(14,4)", &["9999999999.9999", "-9999999999.9999"]),
+        (
+            "DECIMAL(19,0)",
+            &["9999999999999999999", "-9999999999999999999"],
+        ),
+        (
+            "DECIMAL(30,2)",
+            &["9999999999999999999999999999.99", "-0.01"],
+        ),
+    ];
+
+    /// Those that only DuckDB has.
+    const OF_DUCKDB: &[(&str, &[&str])] = &[
+        ("TINYINT", &["-128", "127"]),
+        ("UTINYINT", &["0", "255"]),
+        ("USMALLINT", &["65535"]),
+        ("UINTEGER", &["4294967295"]),
+        ("UBIGINT", &["18446744073709551615"]),
+        (
+            "HUGEINT",
+            &[
+                "-170141183460469231731687303715884105728",
+                "170141183460469231731687303715884105727",
+            ],
+        ),
+        ("UHUGEINT", &["340282366920938463463374607431768211455"]),
+        (
+            "DECIMAL(20,0)",
+            &["99999999999999999999", "-99999999999999999999"],
+        ),
+        (
+            "DECIMAL(38,10)",
+            &["9999999999999999999999999999.9999999999"],
+        ),
+    ];
+
+    /// The pairs of types of which one holds more, with what is altered and a question for the values that changed.
+    fn widenings(types: &[(&str, &[&str])]) -> Vec<(String, Vec<String>, String)> {
+        let mut found = Vec::new();
+        for (from, values) in types {
+            for (to, _) in types.iter().filter(|(to, _)| is_wider(from, to)) {
+                let mut statements = vec![format!(
+                    "CREATE TEMPORARY TABLE wide (was {from}, is_now {from})"
+                )];
+                statements.extend(values.iter().map(|value| {
+                    format!("INSERT INTO wide VALUES (CAST('{value}' AS {from}), CAST('{value}' AS {from}))")
+                }));
+                statements.push(format!(
+                    "ALTER TABLE wide ALTER COLUMN is_now SET DATA TYPE {to}"
+                ));
+                let question = format!(
+                    "SELECT count(*) FROM wide WHERE is_now <> CAST(was AS {to}) OR CAST(is_now AS {from}) <> was
+                     OR is_now IS NULL"
+                );
+                found.push((format!("{from} → {to}"), statements, question));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_is_wider_keeps_the_extreme_values_in_duckdb() {
+        let types = [NUMBERS, OF_DUCKDB].concat();
+        let connection = duckdb::Connection::open_in_memory().unwrap();
+        let found = widenings(&types);
+        assert!(found.len() > 60, "{}", found.len());
+        for (pair, statements, question) in found {
+            for statement in statements {
+                connection
+                    .execute_batch(&statement)
+                    .unwrap_or_else(|error| panic!("{pair}: {error}"));
+            }
+            let changed: i64 = connection
+                .query_row(&question, [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(changed, 0, "{pair}");
+            connection.execute_batch("DROP TABLE wide").unwrap();
+        }
+    }
+
+    #[test]
+    fn whole_numbers_and_decimals_that_are_not_wider_lose_an_extreme_value_in_duckdb() {
+        let types = [NUMBERS, OF_DUCKDB].concat();
+        let connection = duckdb::Connection::open_in_memory().unwrap();
+        let is_exact = |name: &str| !matches!(name, "REAL" | "DOUBLE PRECISION");
+        for (from, values) in types.iter().filter(|(from, _)| is_exact(from)) {
+            for (to, _) in types.iter().filter(|(to, _)| is_exact(to)) {
+                let keeps = values.iter().all(|value| {
+                    let sql = format!(
+                        "SELECT coalesce(TRY_CAST(TRY_CAST(CAST('{value}' AS {from}) AS {to}) AS {from}) = '{value}'::{from}, false)"
+                    );
+                    connection.query_row(&sql, [], |row| row.get::<_, bool>(0)).unwrap()
+                });
+                assert!(!keeps || from == to || is_wider(from, to), "{from} → {to}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wider_keeps_the_extreme_values_in_postgresql() {
+        let types = [NUMBERS, &[("NUMERIC", &["1e100"])]].concat();
+        let database = crate::cluster::Database::new().await;
+        let mut connection = database.connect().await;
+        for (pair, statements, question) in widenings(&types) {
+            for statement in statements {
+                let done = sqlx::query(sqlx::AssertSqlSafe(statement))
+                    .execute(&mut connection)
+                    .await;
+                done.unwrap_or_else(|error| panic!("{pair}: {error}"));
+            }
+            let question = sqlx::query_scalar(sqlx::AssertSqlSafe(question));
+            let changed: i64 = question.fetch_one(&mut connection).await.unwrap();
+            assert_eq!(changed, 0, "{pair}");
+            sqlx::query("DROP TABLE wide")
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
     }
 }
