@@ -42,6 +42,7 @@ use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::turns;
 use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::state::StateStore;
 
@@ -113,6 +114,7 @@ async fn run_held(
     let mut finished_switch = false;
     let mut restarts = 0;
     let mut restated = BTreeSet::new();
+    let mut before: Option<(Vec<Work>, Outcome)> = None;
     loop {
         let (environment, finished) = ready(engine, state, request, control, report).await?;
         finished_switch |= finished;
@@ -164,23 +166,49 @@ async fn run_held(
         }
         let outcome = scheduler::fill(&filling, &due.work).await;
         if !due.work.is_empty() {
-            around.after(engine, &environment.name, now).await?;
+            let after = around.after(engine, &environment.name, now).await;
+            after.context("what the run has filled is recorded, but what comes after it failed")?;
         }
+        let (work, outcome) = match before.take() {
+            Some((earlier, done)) => (both(earlier, due.work), outcome.after(done)),
+            None => (due.work, outcome),
+        };
         let changed = outcome.cut_short == Some(CutShort::EnvironmentChanged);
         if changed && request.on_change == OnChange::Restart {
             report(Progress::Restarted);
             restarts += 1;
+            before = Some((work, outcome));
             continue;
         }
         return Ok(RunReport {
             next: next_due(&due.snapshots, &environment, now),
-            work: due.work,
+            work,
             outcome,
             finished_switch,
             restarts,
             restated,
         });
     }
+}
+
+/// What was due in all, where `later` was found after a restart: of one table, what was left of it.
+fn both(mut earlier: Vec<Work>, later: Vec<Work>) -> Vec<Work> {
+    for work in later {
+        let same = |known: &&mut Work| known.name == work.name && known.table == work.table;
+        let Some(known) = earlier.iter_mut().find(same) else {
+            earlier.push(work);
+            continue;
+        };
+        let due: Intervals = known.ranges.iter().copied().collect();
+        let new = work
+            .batches
+            .into_iter()
+            .filter(|batch| !due.contains(*batch));
+        known.batches.extend(new);
+        let ranges: Intervals = work.ranges.into_iter().collect();
+        known.ranges = due.merge(&ranges).iter().collect();
+    }
+    earlier
 }
 
 /// The environment, with its views as its record says; and whether they had to be switched.

@@ -31,7 +31,7 @@ const SLICES: &str =
 SELECT day, v FROM db.src WHERE day BETWEEN @start_date AND @end_date
 ";
 
-const ADDED: &str = "MODEL (name db.added, kind INCREMENTAL_UNMANAGED);
+const ADDED: &str = "MODEL (name db.added, kind INCREMENTAL_UNMANAGED (forward_only false));
 SELECT day, v FROM db.slices WHERE day BETWEEN @start_date AND @end_date
 ";
 
@@ -253,7 +253,12 @@ fn a_development_environment_keeps_what_its_own_run_has_filled() {
 
 #[test]
 fn what_a_restatement_clears_while_a_plan_waits_is_filled_again_before_the_switch() {
-    let workspace = shop();
+    let workspace = Workspace::new(&[
+        ("models/src.sql", SOURCE),
+        ("models/slices.sql", SLICES),
+        ("models/total.sql", TOTAL),
+    ]);
+    workspace.apply("prod", "2024-01-10");
     workspace.edit("models/slices.sql", "day, v", "day, v + 1 AS v");
     workspace.apply("dev", "2024-01-10");
     let (applied, caught_up) = plan_and_then(&workspace, "prod", NOTHING(), || {
@@ -265,7 +270,7 @@ fn what_a_restatement_clears_while_a_plan_waits_is_filled_again_before_the_switc
 
     applied.unwrap();
     assert!(caught_up.contains(&"db.slices".to_owned()), "{caught_up:?}");
-    assert_eq!(seen(&workspace, "db"), all_have(9, 11));
+    assert_eq!(workspace.rows("FROM db.total"), [["99", "9"]]);
     is_settled_on(&workspace, "2024-01-10");
 }
 
@@ -323,5 +328,45 @@ fn a_run_beside_a_plan_of_another_process_loses_nothing() {
         assert!(plan.stderr.contains(said), "{}", plan.stderr);
         assert_eq!(seen(&workspace, "db"), all_have(11, 20));
         is_settled(&workspace, "prod");
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_begins_again_sums_up_all_that_it_did() {
+    on_postgres(|| {
+        let slow = "MODEL (name db.slow, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1, batch_concurrency 1));
+            SELECT d::date AS day, 1 AS v
+            FROM generate_series(DATE '2024-01-01', DATE '2024-02-01', INTERVAL '1 day') AS t(d), pg_sleep(0.4)
+            WHERE d BETWEEN @start_date AND @end_date";
+        let other = "MODEL (name db.other, kind FULL);\nSELECT 1 AS v";
+        let workspace = Workspace::new(&[("models/slow.sql", slow), ("models/other.sql", other)]);
+        workspace.apply("prod", "2024-01-02");
+        let run = ["run", "--execution-time", "2024-01-09", "--format", "json"];
+        let run = Background::start(&workspace, &run);
+        run.wait_for_note("filled db.slow [2024-01-02]");
+        workspace.edit("models/other.sql", "1 AS v", "2 AS v");
+        workspace.apply("prod", "2024-01-02");
+        let ended = run.ended().fine();
+
+        assert!(
+            ended.stderr.contains("another plan has changed"),
+            "{}",
+            ended.stderr
+        );
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(report["restarts"], 1);
+        let of = |list: &str| {
+            let models = report[list].as_array().unwrap().iter();
+            let mut slow = models.filter(|model| model["name"] == "db.slow");
+            let first = slow.next().unwrap().clone();
+            assert!(slow.next().is_none(), "{report:#}");
+            first
+        };
+        assert_eq!(of("models")["batches"].as_array().unwrap().len(), 7);
+        assert_eq!(of("models")["rows"], 7);
+        assert_eq!(of("models")["status"], "filled");
+        assert_eq!(of("due")["batches"], 7);
+        assert_eq!(report["left"], serde_json::json!([]));
     });
 }
