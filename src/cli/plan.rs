@@ -258,7 +258,9 @@ async fn apply(
             printer.note(&stopped.to_string());
             return Ok(interrupts.ending());
         }
-        Err(error) if !planned.plan.restated.is_empty() => {
+        Err(error)
+            if !planned.plan.restated.is_empty() && !matches!(error, ApplyError::After { .. }) =>
+        {
             let left = "what was to be filled again and is not is missing now; the next `siding plan` or `siding run` fills it";
             return Err(anyhow::Error::from(error).context(left));
         }

@@ -62,7 +62,7 @@ pub struct Applied {
     pub cleared: BTreeSet<String>,
 }
 
-/// Why a plan was not applied. Nothing that readers see has changed.
+/// Why a plan was not applied. Nothing that readers see has changed, unless the error says so.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// Somebody else changed the environment after this plan was made.
@@ -103,6 +103,17 @@ pub enum ApplyError {
         environment: String,
         /// Models whose new tables would have less than what is shown.
         models: Vec<ModelName>,
+    },
+    /// Everything is done and readers see it; only what is to run after it failed.
+    #[error(
+        "the plan is applied and `{environment}` shows it, but what comes after failed: {error:#}; no plan does that again: run the \
+         statements of `after_all` by hand, or mend them for the next plan or run that has something to do"
+    )]
+    After {
+        /// Which environment.
+        environment: String,
+        /// What failed.
+        error: anyhow::Error,
     },
     /// The state or the engine did not answer.
     #[error(transparent)]
@@ -232,8 +243,13 @@ async fn apply_held(
     let after = control.around.after(engine, name, plan.execution_time);
     let ended = after.await;
     let applied = applied?;
-    ended?;
-    Ok(applied)
+    match ended {
+        Ok(()) => Ok(applied),
+        Err(error) => Err(ApplyError::After {
+            environment: plan.promoted.name.to_string(),
+            error,
+        }),
+    }
 }
 
 /// Fills, audits, records and switches; the snapshots are stored.

@@ -472,10 +472,12 @@ fn apply_failed(error: ApplyError) -> JobAnswer {
         ApplyError::Conflict { .. } | ApplyError::Behind { .. } => JobAnswer::Conflict {
             message: error.to_string(),
         },
-        ApplyError::Failed { .. } | ApplyError::Stopped { .. } => JobAnswer::Failed {
-            message: error.to_string(),
-            diagnostics: Vec::new(),
-        },
+        ApplyError::Failed { .. } | ApplyError::Stopped { .. } | ApplyError::After { .. } => {
+            JobAnswer::Failed {
+                message: error.to_string(),
+                diagnostics: Vec::new(),
+            }
+        }
         ApplyError::Other(error) => failed(&error),
     }
 }

@@ -67,6 +67,40 @@ fn statements_run_before_and_after_everything_else() {
 }
 
 #[test]
+fn an_after_all_that_fails_says_that_readers_see_the_plan_all_the_same() {
+    let workspace = Workspace::new(&[(
+        "models/a.sql",
+        "MODEL (name db.a, kind FULL);\nSELECT 1 AS n\n",
+    )]);
+    workspace.write(
+        "config.yaml",
+        &format!("{CONFIG}after_all:\n- INSERT INTO log.lines VALUES ('after')\n"),
+    );
+    let plan = ["plan", "--auto-apply", "--execution-time", "2024-01-03"];
+    let ended = workspace.run(&plan).failed();
+
+    for part in [
+        "the plan is applied and `prod` shows it",
+        "`after_all`",
+        "log",
+        "by hand",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    assert_eq!(workspace.rows("FROM db.a"), [["1"]]);
+    assert!(workspace.run(&plan).fine().stdout.contains("No changes"));
+
+    let ended = workspace
+        .run(&["run", "--execution-time", "2024-01-04"])
+        .failed();
+    assert!(
+        ended.stderr.contains("what the run has filled is recorded"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn check_intervals_says_what_is_missing_and_changes_nothing() {
     let model = format!(
         "MODEL (name db.a, kind INCREMENTAL_BY_TIME_RANGE (time_column day));
