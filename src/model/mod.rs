@@ -196,9 +196,7 @@ impl Model {
             matches!(
                 self.kind,
                 ModelKind::IncrementalByPartition
-                    | ModelKind::IncrementalUnmanaged {
-                        insert_overwrite: true
-                    }
+                    | ModelKind::IncrementalUnmanaged { .. }
                     | ModelKind::ScdType2(_)
             )
         };

@@ -258,8 +258,8 @@ fn keeps_rows(base: &Snapshot, candidate: &Candidate) -> bool {
     if old.kind.name() != new.kind.name() || !has_same_unit(old, candidate) {
         return false;
     }
-    // A batch that is written but not recorded would come along with the copy, and be written again.
-    if old.kind.adds_to_its_rows() || new.kind.adds_to_its_rows() {
+    // A batch that is written but not recorded would come along with the copy, and be added again.
+    if new.kind.adds_to_its_rows() && !old.kind.adds_to_its_rows() {
         return false;
     }
     match (&old.kind, &new.kind) {

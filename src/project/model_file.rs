@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::diagnostic::Severity;
 use crate::model::ChangePolicy;
 use crate::model::Model;
 use crate::model::ModelKind;
@@ -396,12 +395,6 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         let span = header.calls[0].span.clone().unwrap_or_default();
         let message = "an embedded model has no rows of its own to audit";
         file.report(Diagnostic::error("wrong-value", message), span);
-    }
-    if header.policy.forward_only == Some(true) && kind.adds_to_its_rows() {
-        let what = "`forward_only` where a batch must not run twice";
-        let mut diagnostic = not_supported(what).help("The model is built anew when it changes.");
-        diagnostic.severity = Severity::Warning;
-        file.report(diagnostic, header.kind_span.clone());
     }
     let asks = header.policy.auto_restatement_cron.is_some();
     let never = matches!(

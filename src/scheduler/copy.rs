@@ -12,18 +12,23 @@ use crate::plan::AlterRules;
 use crate::plan::Base;
 use crate::plan::Work;
 use crate::scheduler::Filling;
+use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::Known;
 use crate::scheduler::materialize::time_condition;
 use crate::scheduler::materialize::widened;
+use crate::scheduler::past;
+use crate::scheduler::past::Marker;
 use crate::scheduler::place::standing;
 use crate::snapshot::Alteration;
 use crate::snapshot::Interval;
+use crate::snapshot::Intervals;
 use crate::snapshot::alterations;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
 use crate::state::Lease;
+use crate::state::Subject;
 
 /// What a copy did.
 struct Copied {
@@ -31,6 +36,15 @@ struct Copied {
     rows: u64,
     /// What is worth knowing about its columns, one sentence each.
     warnings: Vec<String>,
+}
+
+/// The marks of batches that matter to a copy.
+#[derive(Default)]
+struct Marks {
+    /// Those of the source, as they are known.
+    source: Option<Marker>,
+    /// Those of an earlier table in the same place, to be forgotten.
+    old: Option<TableName>,
 }
 
 /// How often a copy is tried while somebody else writes its source.
@@ -60,22 +74,61 @@ pub(super) async fn begin(
         marker: None,
         held: Some((filling.state, lease)),
     };
-    let source = (work.name.clone(), base.version.clone());
     // The name of a version may be a view over its table.
     let from = match filling.state.has_own_tables().await? {
         true => standing(filling, &work.name, &base.version, &base.table).await?,
         false => None,
     };
     let from = from.unwrap_or_else(|| base.table.clone());
+    if !batch.model.kind.adds_to_its_rows() {
+        return tried(filling, work, base, &batch, &from, None).await;
+    }
+    // What is copied and not recorded would be added again. So nobody writes the other table until all is recorded.
+    let subject = Subject::table(&work.name, &base.version);
+    let what = format!("the table of `{}`", work.name);
+    let (state, control) = (filling.state, filling.control);
+    let held = hold(state, control, &subject, &what, filling.report).await?;
+    let copied = tried(filling, work, base, &batch, &from, Some(&held)).await;
+    let released = state.release(&held).await;
+    let warnings = copied?;
+    released.context("giving the other table back")?;
+    Ok(warnings)
+}
+
+/// Copies and records, again while somebody changes what is recorded of the source; `held` is the lease on that, for
+/// tables to which rows are added.
+async fn tried(
+    filling: &Filling<'_>,
+    work: &Work,
+    base: &Base,
+    batch: &Batch<'_>,
+    from: &TableName,
+    held: Option<&Lease>,
+) -> anyhow::Result<Vec<String>> {
+    let (state, now) = (filling.state, filling.now);
+    let source = (work.name.clone(), base.version.clone());
+    let (_, lease) = batch.held.context("a copy is made under a lease")?;
     // Somebody may fill or restate the other table meanwhile; then it is not known which of its rows were copied.
     for _ in 0..COPIES {
-        let mark = filling.state.mark(&source).await?;
-        let copied = write(&batch, base, &from).await?;
+        let mut marks = Marks::default();
+        if let Some(held) = held {
+            let table = (&base.table, &base.version);
+            marks.source = past::settle(filling, work, table, held).await?;
+            marks.old = past::old_marks(filling, &work.table).await?;
+        }
+        let mark = state.mark(&source).await?;
+        let keep = match held {
+            // Whatever was added by now comes along.
+            Some(_) => {
+                let filled = state.filled(std::slice::from_ref(&source)).await;
+                let filled = filled.context("reading what is filled")?;
+                filled.values().flat_map(Intervals::iter).collect()
+            }
+            None => base.keep.clone(),
+        };
+        let copied = write(batch, base, from, &marks).await?;
         tracing::debug!(model = %work.name, rows = copied.rows, "copied the rows that stay");
-        let carried =
-            filling
-                .state
-                .carry(lease, &source, &work.version, &base.keep, mark, filling.now);
+        let carried = state.carry(lease, &source, &work.version, &keep, mark, now);
         if carried.await? {
             return Ok(copied.warnings);
         }
@@ -88,7 +141,12 @@ pub(super) async fn begin(
 }
 
 /// Makes the table of `batch` from `base`, whose table is `from`; doing so again makes it anew.
-async fn write(batch: &Batch<'_>, base: &Base, from: &TableName) -> anyhow::Result<Copied> {
+async fn write(
+    batch: &Batch<'_>,
+    base: &Base,
+    from: &TableName,
+    marks: &Marks,
+) -> anyhow::Result<Copied> {
     let there = batch.engine.columns(&base.table).await?;
     let there = there.with_context(|| {
         format!(
@@ -115,6 +173,13 @@ async fn write(batch: &Batch<'_>, base: &Base, from: &TableName) -> anyhow::Resu
         .create_or_replace_table_as(batch.table, &source)
     {
         rows += transaction.execute(&statement).await?;
+    }
+    if let Some(source) = &marks.source {
+        // Whoever was thought dead may have written it since.
+        source.check(transaction.as_mut()).await?;
+    }
+    if let Some(old) = &marks.old {
+        transaction.execute(&format!("DELETE FROM {old}")).await?;
     }
     for alteration in &alters {
         for statement in statements(batch.table, alteration)? {

@@ -17,6 +17,7 @@ use crate::plan::Work;
 use crate::scheduler::Filling;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
+use crate::snapshot::Version;
 use crate::sql::TableName;
 use crate::state::BatchRecord;
 use crate::state::Lease;
@@ -41,6 +42,8 @@ pub(super) struct Past {
     pub(super) marker: Option<Marker>,
     /// Whether the model depends on its past.
     is_dependent: bool,
+    /// Whether what is filled must not be filled again: its rows would be added twice.
+    is_added_to: bool,
     /// Whether nothing was filled yet.
     is_new: bool,
     /// What the state has as filled.
@@ -63,6 +66,7 @@ impl Past {
         let mut past = Self {
             marker: None,
             is_dependent: model.depends_on_its_past(),
+            is_added_to: model.kind.adds_to_its_rows(),
             is_new: false,
             filled: Intervals::default(),
             found: None,
@@ -106,6 +110,12 @@ impl Past {
     /// What of `batches` is still to be written.
     pub(super) fn remaining(&self, work: &Work) -> Vec<Interval> {
         let batches = work.batches.iter();
+        if work.base.is_some() && self.is_added_to {
+            // More may have come along with the copy than was there when the work was found.
+            return batches
+                .flat_map(|batch| self.filled.missing(*batch))
+                .collect();
+        }
         match self.found {
             None => batches.copied().collect(),
             Some(found) => {
@@ -158,6 +168,46 @@ impl Past {
         }
         Ok(())
     }
+}
+
+/// What is marked in `table`, of `version` of the model that `work` fills, whose writing `lease` is on: for whoever copies its rows.
+/// A batch that an earlier process wrote and could not record is recorded.
+///
+/// `None` where nothing was ever marked.
+pub(super) async fn settle(
+    filling: &Filling<'_>,
+    work: &Work,
+    (table, version): (&TableName, &Version),
+    lease: &Lease,
+) -> anyhow::Result<Option<Marker>> {
+    let table = marker(table);
+    if filling.engine.columns(&table).await?.is_none() {
+        return Ok(None);
+    }
+    let last = marked(&filling.engine.query(&question(&table)).await?)?;
+    let key = (work.name.clone(), version.clone());
+    let filled = filling.state.filled(std::slice::from_ref(&key)).await;
+    let filled = filled.context("reading the intervals")?;
+    if let (Some(filled), Some(written)) = (filled.get(&key), last)
+        && !filled.is_empty()
+        && !filled.contains(written)
+    {
+        let (state, now) = (filling.state, filling.now);
+        state
+            .record_filled_under(lease, &work.name, version, written, now)
+            .await?;
+    }
+    Ok(Some(Marker { table, last }))
+}
+
+/// The marks of a table that is made anew, if there are any: none of its batches is in it.
+pub(super) async fn old_marks(
+    filling: &Filling<'_>,
+    table: &TableName,
+) -> anyhow::Result<Option<TableName>> {
+    let marker = marker(table);
+    let is_there = filling.engine.columns(&marker).await?.is_some();
+    Ok(is_there.then_some(marker))
 }
 
 /// Fails when something that was filled when `work` was found is not any more, and `work` is not to fill it: then somebody

@@ -4,6 +4,8 @@
     reason = "a story that cannot go on should end where it stands"
 )]
 
+#[cfg(unix)]
+mod added_rows;
 mod answers;
 mod auto_restatement;
 mod bad_input;

@@ -26,7 +26,7 @@ again! {
         a_type_that_no_query_tells_is_compared_where_the_engine_knows_it,
         the_same_change_again_finds_the_table_that_is_there,
         options_that_contradict_each_other_are_refused,
-        a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew;
+        a_history_and_added_rows_outlive_a_change_of_what_they_read;
     kills:
         a_plan_that_is_killed_at_any_moment_is_completed_by_the_next,
         a_run_finishes_a_switch_that_was_recorded_but_not_done;

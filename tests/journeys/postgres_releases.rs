@@ -126,7 +126,7 @@ on_every_release! {
         forward_only:
             a_change_of_kind_is_never_forward_only,
             a_destructive_change_is_refused_unless_somebody_allows_it,
-            a_history_outlives_a_change_of_what_it_reads_and_added_rows_are_built_anew;
+            a_history_and_added_rows_outlive_a_change_of_what_they_read;
         kills:
             a_run_finishes_a_switch_that_was_recorded_but_not_done;
         kinds:
