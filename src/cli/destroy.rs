@@ -16,7 +16,10 @@ use crate::cli::settings::now;
 use crate::ops;
 use crate::ops::Session;
 
-/// Remove everything that Siding has made, production too, and nothing else
+/// Remove everything that Siding has made in the warehouse, production too, and nothing else
+///
+/// The state stays, emptied: processes that still run must find out that nothing is theirs any more. Where Siding is not to be used
+/// again, delete its file or drop its schema by hand.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Do not ask
@@ -69,6 +72,7 @@ pub(super) async fn run(
         printer.json(&json!({
             "version": 1,
             "dropped": destroyed.dropped.iter().map(plain).collect::<Vec<_>>(),
+            "kept": destroyed.kept.iter().map(|(schema, other)| json!({"schema": plain(schema), "because_of": plain(other)})).collect::<Vec<_>>(),
             "failed": failed.map(|(table, error)| json!({"object": plain(table), "error": error})).collect::<Vec<_>>(),
         }))?;
     } else {
@@ -77,9 +81,20 @@ pub(super) async fn run(
         lines.extend(
             failed.map(|(table, error)| format!("Could not drop {}: {error}", plain(table))),
         );
-        if !destroyed.failed.is_empty() {
-            lines.push("What is left stays in the record; run it again to go on.".to_owned());
-        }
+        lines.extend(destroyed.kept.iter().map(|(schema, other)| {
+            format!(
+                "Kept the schema {}: {} in it is not Siding's.",
+                plain(schema),
+                plain(other)
+            )
+        }));
+        lines.push(if destroyed.failed.is_empty() {
+            "The state is empty; its file or schema stays until you delete it.".to_owned()
+        } else {
+            "What is left stays in the record; mend what is in the way and run `siding destroy` again. Until then nothing else \
+             is planned or run."
+                .to_owned()
+        });
         printer.text(&lines.join("\n"));
     }
     Ok(if destroyed.failed.is_empty() {

@@ -258,13 +258,22 @@ async fn apply(
             printer.note(&stopped.to_string());
             return Ok(interrupts.ending());
         }
-        Err(error)
-            if !planned.plan.restated.is_empty() && !matches!(error, ApplyError::After { .. }) =>
-        {
+        // Why it failed has been said when it did.
+        Err(error) => {
+            let is_done = matches!(error, ApplyError::After { .. });
+            let error = match error {
+                ApplyError::Failed { failed, skipped } => {
+                    anyhow::anyhow!(failures(&failed, &skipped))
+                }
+                other => anyhow::Error::from(other),
+            };
+            if planned.plan.restated.is_empty() || is_done {
+                return Err(error);
+            }
             let left = "what was to be filled again and is not is missing now; the next `siding plan` or `siding run` fills it";
-            return Err(anyhow::Error::from(error).context(left));
+            return Err(error.context(left));
         }
-        applied => applied?,
+        Ok(applied) => applied,
     };
     if !applied.cleared.is_empty() {
         let names: Vec<&str> = applied.cleared.iter().map(String::as_str).collect();
@@ -286,6 +295,23 @@ async fn apply(
         ));
     }
     Ok(Ending::Fine)
+}
+
+/// Which models failed and which were not tried, by name.
+fn failures(failed: &[(ModelName, anyhow::Error)], skipped: &[(ModelName, ModelName)]) -> String {
+    let listed = |names: Vec<&ModelName>| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let mut text = format!(
+        "{} failed",
+        listed(failed.iter().map(|(name, _)| name).collect())
+    );
+    if !skipped.is_empty() {
+        let names = listed(skipped.iter().map(|(name, _)| name).collect());
+        text = format!("{text}, {names} not tried");
+    }
+    format!("{text}; readers see what they saw before, and the next plan uses what was filled")
 }
 
 /// What is asked of the plan.
@@ -473,9 +499,9 @@ fn nothing_to_do(planned: &Planned, request: &PlanRequest) -> String {
 pub(super) fn check_order(start: Option<&Moment>, end: Option<&Moment>) -> Result<(), Usage> {
     match (start, end) {
         (Some(start), Some(end)) if start.as_start() >= end.as_end() => Err(Usage(format!(
-            "--end ({}) is before --start ({})",
-            end.as_end(),
-            start.as_start()
+            "--end {} is before --start {}; give a later end or an earlier start",
+            end.as_start().format("%Y-%m-%d %H:%M"),
+            start.as_start().format("%Y-%m-%d %H:%M")
         ))),
         _ => Ok(()),
     }

@@ -9,7 +9,6 @@ use crate::cli::printer::Tone;
 use crate::plan::Estimate;
 use crate::plan::ModelChange;
 use crate::plan::ModelSummary;
-use crate::plan::PlanEstimate;
 use crate::plan::PlanSummary;
 use crate::plan::gigabytes;
 use crate::plan::seconds;
@@ -78,7 +77,8 @@ fn push_model(lines: &mut Vec<String>, model: &ModelSummary, last: bool, show: S
         .category
         .filter(|_| model.change != ModelChange::Added);
     let category = category.map_or_else(String::new, |category| format!(" ({category})"));
-    let reused = if model.reused && model.change != ModelChange::Metadata {
+    let has_table = !matches!(model.kind.as_str(), "EXTERNAL" | "EMBEDDED");
+    let reused = if model.reused && has_table && model.change != ModelChange::Metadata {
         ", table reused"
     } else {
         ""
@@ -146,7 +146,9 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
             paint.tone(Tone::Faint, &takes)
         ));
     }
-    lines.extend(plan.estimate.as_ref().and_then(PlanEstimate::in_words));
+    if let Some(estimate) = &plan.estimate {
+        lines.extend(estimate.in_words().or_else(|| estimate.unknown_in_words()));
+    }
 }
 
 /// `, about 2.1 min (31 days × 4.1 s, from 12 runs), reads 1.5 GB`; `None` where nothing is known.

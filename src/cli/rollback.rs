@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Environment to switch back
     #[arg(value_parser = str::parse::<EnvironmentName>)]
     environment: EnvironmentName,
-    /// Plan to go back to (the start of its id is enough); by default the one before the current
+    /// Plan to go back to (the start of its id is enough); by default the one before what is shown
     #[arg(long, value_name = "PLAN")]
     to: Option<String>,
 }

@@ -86,12 +86,12 @@ pub(super) fn summary(environment: &EnvironmentName, report: &RunReport) -> Stri
     match outcome.cut_short {
         Some(CutShort::Stopped) => format!(
             "Stopped. Filled {}; {} left. What was filled is recorded, what ran was taken back; run again for the rest.",
-            count(outcome.filled.len()),
+            count(filled_here(outcome)),
             count(outcome.left.len()),
         ),
         Some(CutShort::EnvironmentChanged) => format!(
             "Another plan has changed `{environment}`. Filled {}; {} left. What was filled is recorded; run again.",
-            count(outcome.filled.len()),
+            count(filled_here(outcome)),
             count(outcome.left.len()),
         ),
         None if report.work.is_empty() => match report.next {
@@ -102,15 +102,36 @@ pub(super) fn summary(environment: &EnvironmentName, report: &RunReport) -> Stri
             None => format!("Nothing is due in `{environment}`, and nothing ever will be."),
         },
         None if outcome.is_complete() => format!(
-            "Done. Filled {} of `{environment}`.",
-            count(outcome.filled.len())
+            "Done. Filled {} of `{environment}`{}.",
+            count(filled_here(outcome)),
+            by_others(outcome)
         ),
         None => format!(
             "Filled {}, {} failed, {} skipped. What was filled is recorded; run again for the rest.",
-            count(outcome.filled.len()),
+            count(filled_here(outcome)),
             outcome.failed.len(),
             outcome.skipped.len()
         ),
+    }
+}
+
+/// How many of the filled models this process has filled, at least in part.
+fn filled_here(outcome: &Outcome) -> usize {
+    let here = outcome
+        .models
+        .iter()
+        .filter(|model| !model.batches.is_empty());
+    here.filter(|model| outcome.filled.contains(&model.name))
+        .count()
+}
+
+/// `; another process filled 2 models`; nothing where none did.
+fn by_others(outcome: &Outcome) -> String {
+    let others = outcome.models.iter();
+    let others = others.filter(|model| model.batches.is_empty() && model.elsewhere > 0);
+    match others.count() {
+        0 => String::new(),
+        others => format!("; another process filled {}", count(others)),
     }
 }
 

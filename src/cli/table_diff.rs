@@ -1,5 +1,7 @@
 //! `siding table_diff`
 
+use std::time::Duration;
+
 use anyhow::Context;
 use serde_json::json;
 
@@ -61,7 +63,10 @@ pub(super) async fn run(
     })?;
     let mut on = args.on.clone();
     let (source, target) = match &args.model {
-        None => (table(source)?, table(target)?),
+        None => {
+            check_tables(&session, source, target).await?;
+            (Side::table(source)?, Side::table(target)?)
+        }
         Some(model) => {
             let (source, _) = shown(&session, source, model).await?;
             let (target, grain) = shown(&session, target, model).await?;
@@ -71,13 +76,14 @@ pub(super) async fn run(
             (source, target)
         }
     };
+    let names = [source.name, target.name];
     if on.is_empty() {
         let message = "nothing says which columns identify a row; name them with --on, or give the model a `grain`";
         return Err(Usage(message.to_owned()).into());
     }
     let request = TableDiffRequest {
-        source,
-        target,
+        source: source.table,
+        target: target.table,
         on,
         condition: args.condition.clone(),
         skipped: args.skip_columns.clone(),
@@ -85,20 +91,66 @@ pub(super) async fn run(
         samples: if args.show_sample { args.limit } else { 0 },
     };
     let engine = session.engine().await?;
-    let diff = ops::table_diff(engine.as_ref(), &request).await?;
+    let mut comparison = std::pin::pin!(ops::table_diff(engine.as_ref(), &request));
+    let mut waited = Duration::ZERO;
+    let diff = loop {
+        let pause = if waited.is_zero() {
+            PATIENCE
+        } else {
+            PATIENCE * 10
+        };
+        if let Ok(diff) = tokio::time::timeout(pause, &mut comparison).await {
+            break diff?;
+        }
+        waited += pause;
+        let [source, target] = &names;
+        printer.note(&format!(
+            "comparing {source} with {target} for {} s: the warehouse reads all rows of both",
+            waited.as_secs()
+        ));
+    };
     if printer.format == Format::Json {
-        printer.json(&as_json(&request, &diff))?;
+        printer.json(&as_json(&request, &names, &diff))?;
     } else {
-        show(&request, &diff, printer);
+        show(&request, &names, &diff, printer);
     }
     Ok(Ending::Fine)
 }
 
-fn table(text: &str) -> anyhow::Result<TableName> {
-    let name: ModelName = text
-        .parse()
-        .map_err(|_| Usage(format!("`{text}` is no name of a table")))?;
-    Ok(name.table_name())
+/// How long somebody waits before there is a word, and a tenth of the time between two words.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is compared, and what it is called.
+struct Side {
+    table: TableName,
+    name: String,
+}
+
+impl Side {
+    fn table(text: &str) -> anyhow::Result<Self> {
+        let name: ModelName = text
+            .parse()
+            .map_err(|_| Usage(format!("`{text}` is no name of a table")))?;
+        let table = name.table_name();
+        let name = table.plain();
+        Ok(Self { table, name })
+    }
+}
+
+/// Fails where both sides are environments: then a model is missing.
+async fn check_tables(session: &Session, source: &str, target: &str) -> anyhow::Result<()> {
+    for side in [source, target] {
+        let Ok(name) = side.parse::<EnvironmentName>() else {
+            return Ok(());
+        };
+        if name.as_str() != side || session.state().environment(&name).await?.is_none() {
+            return Ok(());
+        }
+    }
+    let message = format!(
+        "`{source}` and `{target}` are environments; name the model to compare: siding table_diff {source}:{target} MODEL"
+    );
+    Err(Usage(message).into())
 }
 
 /// What an environment shows for `model`, and the model's grain.
@@ -106,7 +158,7 @@ async fn shown(
     session: &Session,
     environment: &str,
     model: &ModelName,
-) -> anyhow::Result<(TableName, Vec<String>)> {
+) -> anyhow::Result<(Side, Vec<String>)> {
     let name: EnvironmentName = environment
         .parse()
         .map_err(|error| Usage(format!("`{environment}`: {error}")))?;
@@ -129,10 +181,12 @@ async fn shown(
         .first()
         .and_then(|snapshot| snapshot.model.grains.first().cloned())
         .unwrap_or_default();
-    Ok((table, grain))
+    let shown = entry.view.then(|| found.view(model).plain());
+    let name = shown.unwrap_or_else(|| format!("{model} of {name}"));
+    Ok((Side { table, name }, grain))
 }
 
-fn as_json(request: &TableDiffRequest, diff: &TableDiff) -> serde_json::Value {
+fn as_json(request: &TableDiffRequest, names: &[String; 2], diff: &TableDiff) -> serde_json::Value {
     let typed = |columns: &[(String, String)]| -> Vec<serde_json::Value> {
         let columns = columns.iter();
         columns
@@ -149,8 +203,10 @@ fn as_json(request: &TableDiffRequest, diff: &TableDiff) -> serde_json::Value {
         .map(|(name, agree)| json!({"name": name, "equal": agree}));
     json!({
         "version": 1,
-        "source": request.source.plain(),
-        "target": request.target.plain(),
+        "source": names[0],
+        "target": names[1],
+        "source_table": request.source.plain(),
+        "target_table": request.target.plain(),
         "on": request.on,
         "same": diff.is_same(),
         "columns_added": typed(&diff.added),
@@ -169,11 +225,11 @@ fn as_json(request: &TableDiffRequest, diff: &TableDiff) -> serde_json::Value {
     })
 }
 
-fn show(request: &TableDiffRequest, diff: &TableDiff, printer: &Printer) {
+fn show(request: &TableDiffRequest, names: &[String; 2], diff: &TableDiff, printer: &Printer) {
     let mut lines = vec![format!(
         "{} compared with {}, joined on {}:",
-        request.source.plain(),
-        request.target.plain(),
+        names[0],
+        names[1],
         request.on.join(", ")
     )];
     for (name, data_type) in &diff.added {

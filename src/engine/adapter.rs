@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::engine::EngineError;
 use crate::engine::Rows;
@@ -75,12 +76,24 @@ pub struct Reader {
     pub again: Option<String>,
 }
 
-/// The first whole number after the first `key` in a plan as JSON: what its topmost operator expects.
-pub(super) fn number_after(plan: &str, key: &str) -> Option<u64> {
-    let (_, rest) = plan.split_once(key)?;
-    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = digits.find(|c: char| !c.is_ascii_digit());
-    digits[..end.unwrap_or(digits.len())].parse().ok()
+/// The largest number that any operator of a plan as JSON has under `key`: what the busiest one expects.
+pub(super) fn most_in_plan(plan: &str, key: &str) -> Option<u64> {
+    fn most(value: &Value, key: &str) -> Option<u64> {
+        match value {
+            Value::Array(values) => values.iter().filter_map(|value| most(value, key)).max(),
+            Value::Object(fields) => {
+                let number = |value: &Value| {
+                    let text = value.as_str().and_then(|text| text.parse().ok());
+                    value.as_u64().or(text)
+                };
+                let own = fields.get(key).and_then(number);
+                let within = fields.values().filter_map(|value| most(value, key)).max();
+                own.max(within)
+            }
+            _ => None,
+        }
+    }
+    most(&serde_json::from_str(plan).ok()?, key)
 }
 
 /// What the scheduler needs from a warehouse, and nothing more.
@@ -140,7 +153,8 @@ pub trait EngineAdapter: Send + Sync {
     /// The columns that `query` would give. Runs nothing: an error means that the engine refuses it.
     async fn validate(&self, query: &str) -> Result<Vec<EngineColumn>, EngineError>;
 
-    /// How many rows the engine expects `query` to give, by its plan. Runs nothing; `None` where it does not say.
+    /// How many rows the engine expects the busiest step of `query` to handle, by its plan: read, joined or given. Runs
+    /// nothing; `None` where it does not say.
     async fn expected_rows(&self, _query: &str) -> Result<Option<u64>, EngineError> {
         Ok(None)
     }

@@ -30,7 +30,7 @@ impl EnvironmentName {
 
 /// A name without a letter or digit, such as what an unset variable of a shell gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name of an environment needs a letter or digit")]
+#[error("the name of an environment needs a letter from a to z or a digit")]
 pub struct NoName;
 
 impl FromStr for EnvironmentName {

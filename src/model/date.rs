@@ -189,9 +189,9 @@ impl Ttl {
         }
     }
 
-    /// When it is over if it starts at `now`.
+    /// When it is over if it starts at `now`: days are whole days from then, not calendar days.
     pub fn expires_at(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.0.from(now)
+        self.0.after(now)
     }
 }
 
@@ -421,7 +421,10 @@ mod tests {
     fn a_time_to_live_lies_in_the_future() {
         let now = at("2024-05-05T10:30:00Z");
         let ttl = Ttl::parse("in 1 week").unwrap();
-        assert_eq!(ttl.expires_at(now), at("2024-05-12T00:00:00Z"));
+        assert_eq!(ttl.expires_at(now), at("2024-05-12T10:30:00Z"));
+        let late = at("2024-05-05T23:50:00Z");
+        let day = Ttl::parse("in 1 day").unwrap();
+        assert_eq!(day.expires_at(late), at("2024-05-06T23:50:00Z"));
         for text in [
             "1 week",
             "yesterday",

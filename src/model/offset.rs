@@ -133,6 +133,11 @@ impl Offset {
         } else {
             now
         };
+        self.after(base)
+    }
+
+    /// That far from `base` itself, whatever it is counted in.
+    pub(super) fn after(self, base: DateTime<Utc>) -> DateTime<Utc> {
         let months = Months::new(self.months);
         let rest =
             TimeDelta::days(i64::from(self.days)) + TimeDelta::seconds(i64::from(self.seconds));

@@ -52,7 +52,7 @@ use crate::state::StateStore;
 /// What applying a plan did.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
-    /// Models that were executed, in the order they finished.
+    /// Models of which this process ran a batch, in the order they finished.
     pub executed: Vec<ModelName>,
     /// Audits that found rows but do not block, one sentence each.
     pub warnings: Vec<String>,
@@ -312,8 +312,15 @@ async fn carry_out(
     let mut warnings = outcome.warnings;
     warnings.extend(audit_only(planned, engine, &scope, report).await?);
 
+    let ran: BTreeSet<ModelName> = outcome
+        .models
+        .into_iter()
+        .filter(|model| !model.batches.is_empty())
+        .map(|model| model.name)
+        .collect();
+    let executed = outcome.filled.into_iter();
     let mut applied = Applied {
-        executed: outcome.filled,
+        executed: executed.filter(|name| ran.contains(name)).collect(),
         warnings,
         switched: None,
         cleared,

@@ -1,6 +1,7 @@
 //! Destroy: everything that Siding has made goes, and nothing else.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use anyhow::Context;
 use chrono::DateTime;
@@ -9,6 +10,7 @@ use chrono::Utc;
 use crate::engine::EngineAdapter;
 use crate::environment::EnvironmentName;
 use crate::ops::drops::drop_all;
+use crate::ops::drops::objects_beside;
 use crate::ops::own_tables::stand_ins;
 use crate::scheduler::Control;
 use crate::scheduler::Keeper;
@@ -26,6 +28,21 @@ pub struct Destroyed {
     pub dropped: Vec<TableName>,
     /// What could not be dropped, with the reason; the ledger keeps it.
     pub failed: Vec<(TableName, String)>,
+    /// Schemas that stay because of what others have in them, each with one of these.
+    pub kept: Vec<(TableName, TableName)>,
+}
+
+/// Fails where a [`destroy`] was begun and is not done: what the state says may be gone.
+///
+/// # Errors
+/// That, and when the state does not answer.
+pub(super) async fn ensure_whole(state: &StateStore) -> anyhow::Result<()> {
+    let begun = state.is_destroying().await;
+    anyhow::ensure!(
+        !begun.context("looking whether everything is being removed")?,
+        "a destroy was begun and is not done, so tables may be gone; run `siding destroy` again"
+    );
+    Ok(())
 }
 
 /// What would go: everything in the ledger and the views of every environment, sorted by name.
@@ -35,6 +52,8 @@ pub async fn doomed(state: &StateStore) -> anyhow::Result<Vec<(TableName, Ledger
         .into_iter()
         .map(|record| (record.entry.table, record.entry.kind))
         .collect();
+    let gone = state.ledger_of_gone().await;
+    let gone: BTreeSet<TableName> = gone.context("reading the ledger")?.into_iter().collect();
     // Views of earlier releases were not written down.
     for environment in state
         .environments()
@@ -44,7 +63,9 @@ pub async fn doomed(state: &StateStore) -> anyhow::Result<Vec<(TableName, Ledger
         for promotion in state.history(&environment.name).await? {
             for entry in promotion.snapshots.iter().filter(|entry| entry.view) {
                 let view = environment.view(&entry.id.name);
-                objects.entry(view).or_insert(LedgerKind::EnvironmentView);
+                if !gone.contains(&view) {
+                    objects.entry(view).or_insert(LedgerKind::EnvironmentView);
+                }
             }
         }
     }
@@ -83,6 +104,10 @@ async fn destroy_held(
             open.environment
         );
     }
+    state
+        .begin_destroying(now)
+        .await
+        .context("recording that everything goes")?;
     for environment in state.environments().await? {
         state
             .reopen(&environment.name, &environment.plan_id)
@@ -108,6 +133,7 @@ async fn destroy_held(
         destroyed.dropped.extend(drops.dropped);
         destroyed.failed.extend(drops.failed);
     }
+    destroyed.kept = kept(engine, &doomed, &destroyed).await?;
     if destroyed.failed.is_empty() {
         state
             .forget_everything()
@@ -115,6 +141,32 @@ async fn destroy_held(
             .context("forgetting what there was")?;
     }
     Ok(destroyed)
+}
+
+/// The schemas of `doomed` that are still there, each with something of somebody else that is in it.
+async fn kept(
+    engine: &dyn EngineAdapter,
+    doomed: &[(TableName, LedgerKind)],
+    destroyed: &Destroyed,
+) -> anyhow::Result<Vec<(TableName, TableName)>> {
+    let failed: BTreeSet<&TableName> = destroyed.failed.iter().map(|(table, _)| table).collect();
+    let gone: BTreeSet<&TableName> = destroyed.dropped.iter().collect();
+    let schemas = doomed
+        .iter()
+        .filter(|(_, kind)| *kind == LedgerKind::Schema);
+    let schemas = schemas.map(|(schema, _)| schema);
+    let schemas: Vec<&TableName> = schemas.filter(|schema| !gone.contains(schema)).collect();
+    let ours = |table: &TableName| failed.iter().any(|failed| engine.listed(failed) == *table);
+    let found = objects_beside(engine, schemas.iter().copied()).await?;
+    let found: Vec<TableName> = found.into_iter().map(|object| object.table).collect();
+    Ok(schemas
+        .into_iter()
+        .filter_map(|schema| {
+            let within = |table: &&TableName| table.schema == schema.schema && !ours(table);
+            let other = found.iter().find(within)?;
+            Some((schema.clone(), other.clone()))
+        })
+        .collect())
 }
 
 /// Corrects what kind of object each of `doomed` is, where tables stand under their models' own names.

@@ -9,6 +9,7 @@ use crate::engine::EngineAdapter;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::plan::ENOUGH;
 use crate::plan::Known;
 use crate::plan::PastBatch;
 use crate::plan::PlanEstimate;
@@ -16,10 +17,14 @@ use crate::plan::Prices;
 use crate::plan::estimate as estimate_work;
 use crate::scheduler::Scope;
 use crate::snapshot::Interval;
+use crate::state::Pace;
 use crate::state::StateStore;
 
 /// Most models that the engine is asked about; the others are judged by their parents.
 const MOST_ASKED: usize = 100;
+
+/// How many batches of all models tell how fast the warehouse is.
+const MOST_LATEST: u32 = 200;
 
 /// What applying `planned` takes. With an engine, models without a history are judged by its plans.
 ///
@@ -44,24 +49,33 @@ pub async fn estimate(
         .paces(&names)
         .await
         .context("reading what earlier batches took")?;
-    let past = paces.into_iter().map(|(name, paces)| {
-        let batches = paces.into_iter().map(|pace| PastBatch {
-            units: pace.units,
-            rows: pace.rows,
-            bytes: pace.bytes,
-            took: pace.took,
-        });
-        (name, batches.collect())
-    });
+    let past = paces.into_iter();
+    let past = past.map(|(name, paces)| (name, paces.into_iter().map(past_batch).collect()));
     let mut known = Known {
         past: past.collect(),
-        expected_rows: BTreeMap::new(),
+        ..Known::default()
     };
     if let Some(engine) = engine {
+        known.asked = true;
         known.expected_rows = expected_rows(planned, engine, &known).await;
+    }
+    if !known.expected_rows.is_empty() {
+        let (rows, took) = ENOUGH;
+        let latest = state.latest_paces(rows, took, MOST_LATEST).await;
+        let latest = latest.context("reading what the latest batches took")?;
+        known.latest = latest.into_iter().map(past_batch).collect();
     }
     let model = |name: &ModelName| snapshots.get(name).map(|snapshot| &*snapshot.model);
     Ok(estimate_work(&plan.work, model, &known, prices))
+}
+
+fn past_batch(pace: Pace) -> PastBatch {
+    PastBatch {
+        units: pace.units,
+        rows: pace.rows,
+        bytes: pace.bytes,
+        took: pace.took,
+    }
 }
 
 /// How many rows the engine expects of the models without a history. What reads a table that is not there is left out.

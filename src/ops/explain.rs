@@ -39,27 +39,39 @@ pub async fn explain(
     let reasons = Reasons::read(state, request, real_now).await?;
     let ledger = state.ledger().await.context("reading the ledger")?;
     let versions = versions(state, &ledger).await?;
-    let fates = ledger.iter().map(|record| {
+    let mut fates: Vec<Fate> = Vec::with_capacity(ledger.len());
+    let mut staying: BTreeSet<&TableName> = BTreeSet::new();
+    // What is in a schema before the schema.
+    let is_place = |record: &&LedgerRecord| {
+        matches!(record.entry.kind, LedgerKind::Schema | LedgerKind::Catalog)
+    };
+    let (places, objects): (Vec<_>, Vec<_>) = ledger.iter().partition(is_place);
+    for record in objects.into_iter().chain(places) {
+        let table = &record.entry.table;
         let (goes, mut because) = match record.entry.kind {
             LedgerKind::EnvironmentView | LedgerKind::OwnTable => reasons.of_view(record),
             LedgerKind::Table | LedgerKind::View | LedgerKind::Temporary => {
-                reasons.of_table(versions.get(&record.entry.table))
+                reasons.of_table(versions.get(table))
             }
-            LedgerKind::Schema | LedgerKind::Catalog => of_place(record, &ledger),
+            LedgerKind::Schema | LedgerKind::Catalog => reasons.of_place(record, &ledger, &staying),
         };
+        if !goes {
+            staying.insert(table);
+        }
         if let Some((at, error)) = &record.drop_failed {
             because = format!(
                 "{because}; it could not be dropped at {}: {error}",
                 at.format("%Y-%m-%d %H:%M")
             );
         }
-        Fate {
+        fates.push(Fate {
             record: record.clone(),
             goes,
             because,
-        }
-    });
-    Ok(fates.collect())
+        });
+    }
+    fates.sort_by(|one, other| one.record.cmp(&other.record));
+    Ok(fates)
 }
 
 /// Which version each physical object holds.
@@ -77,24 +89,6 @@ async fn versions(
         .filter(|object| known.contains(&object.table))
         .map(|object| (object.table, (object.name, object.version)))
         .collect())
-}
-
-fn of_place(record: &LedgerRecord, ledger: &[LedgerRecord]) -> (bool, String) {
-    let schema = &record.entry.table;
-    let within = ledger.iter().filter(|other| {
-        let table = &other.entry.table;
-        let is_catalog = schema.schema.is_none();
-        !table.name.is_empty()
-            && table.catalog == schema.catalog
-            && (is_catalog || table.schema == schema.schema)
-    });
-    let count = within.count();
-    let objects = if count == 1 { "object" } else { "objects" };
-    let because = format!(
-        "a {} goes with its environment, or with everything: {count} {objects} of ours in it",
-        record.entry.kind.name()
-    );
-    (false, because)
 }
 
 type Shown = (Option<DateTime<Utc>>, Option<BTreeSet<TableName>>);
@@ -188,6 +182,39 @@ impl Reasons {
                 format!("the switch of `{name}` is not known to be done"),
             ),
         }
+    }
+
+    fn of_place(
+        &self,
+        record: &LedgerRecord,
+        ledger: &[LedgerRecord],
+        staying: &BTreeSet<&TableName>,
+    ) -> (bool, String) {
+        let schema = &record.entry.table;
+        let within = ledger.iter().filter(|other| {
+            let table = &other.entry.table;
+            let is_catalog = schema.schema.is_none();
+            !table.name.is_empty()
+                && table.catalog == schema.catalog
+                && (is_catalog || table.schema == schema.schema)
+        });
+        let name = EnvironmentName::from(record.entry.environment.clone());
+        let (mut count, mut stays) = (0, 0);
+        for other in within {
+            count += 1;
+            stays += usize::from(staying.contains(&other.entry.table));
+        }
+        if self.is_expired(&name) && stays == 0 {
+            let because =
+                format!("it goes with `{name}`, unless somebody has put something into it");
+            return (true, because);
+        }
+        let objects = if count == 1 { "object" } else { "objects" };
+        let because = format!(
+            "a {} goes with its environment, or with everything: {count} {objects} of ours in it",
+            record.entry.kind.name()
+        );
+        (false, because)
     }
 
     fn of_table(&self, version: Option<&(ModelName, Version)>) -> (bool, String) {

@@ -69,7 +69,11 @@ pub async fn sweep(
     let keeper = Keeper::start(state, control);
     let swept = sweep_held(engine, state, request, control, report).await;
     keeper.finish(state, control).await;
-    swept
+    let mut swept = swept?;
+    // What could not be dropped with its environment is tried again with all that nobody shows.
+    swept.failed.sort();
+    swept.failed.dedup_by(|one, other| one.0 == other.0);
+    Ok(swept)
 }
 
 async fn sweep_held(

@@ -18,6 +18,8 @@ use crate::model::ModelName;
 use crate::model::Moment;
 use crate::model::Readings;
 use crate::model::topological;
+use crate::ops::destroy::ensure_whole;
+use crate::ops::mixed::misfits;
 use crate::ops::restate::is_anything_stale;
 use crate::ops::said::empty_tables;
 use crate::ops::select;
@@ -125,6 +127,7 @@ pub async fn plan(
     request: &PlanRequest,
     mut diagnostics: Vec<Diagnostic>,
 ) -> anyhow::Result<Planned> {
+    ensure_whole(state).await?;
     let target = state
         .environment(&request.environment)
         .await
@@ -176,6 +179,7 @@ pub async fn plan(
     let of_mixed = mixed
         .as_ref()
         .map(|mixed| crate::snapshot::candidates(mixed, &Readings::new()));
+    let local = models;
     let models = mixed.as_ref().unwrap_or(models);
     let candidates = of_mixed.as_ref().unwrap_or(candidates);
     let prod_snapshots = if compared_with.is_prod() {
@@ -194,6 +198,9 @@ pub async fn plan(
     )
     .await?;
     let order = topological(models);
+    if let (Some(mixed), Some(candidates)) = (&mixed, &of_mixed) {
+        diagnostics.extend(misfits(local, mixed, candidates, &order, &compared_with));
+    }
     let wishes = select::wishes(models, request)?;
     let forward = forward_wishes(request, prod_snapshots, &wishes, &mut diagnostics)?;
     let compared = Compared {

@@ -24,11 +24,35 @@ pub(super) fn unresolved_names(
     candidates: &BTreeMap<ModelName, Candidate>,
     files: &FileTree,
 ) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for found in unresolved(candidates) {
+        let diagnostic = diagnostic(found.problem, found.certain);
+        let diagnostic = placed(diagnostic, found.problem, found.candidate, files);
+        // An expression that two clauses share is read twice.
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
+    }
+    diagnostics
+}
+
+/// A name in a query that means nothing.
+pub(super) struct Unresolved<'a> {
+    /// Whose query.
+    pub(super) candidate: &'a Candidate,
+    /// What and where.
+    pub(super) problem: &'a Problem,
+    /// Whether nothing but models of the project decides.
+    pub(super) certain: bool,
+}
+
+/// Columns that queries name and that are unknown or ambiguous, in order of the models.
+pub(super) fn unresolved(candidates: &BTreeMap<ModelName, Candidate>) -> Vec<Unresolved<'_>> {
     let mut firm = Firm {
         candidates,
         schemas: BTreeMap::new(),
     };
-    let mut diagnostics = Vec::new();
+    let mut found = Vec::new();
     for candidate in candidates.values() {
         let Some(meaning) = &candidate.meaning else {
             continue;
@@ -37,27 +61,31 @@ pub(super) fn unresolved_names(
             continue;
         }
         let certain = firm.meaning(candidate);
-        for problem in &meaning.problems {
-            let is_certain = certain
+        found.extend(meaning.problems.iter().map(|problem| {
+            let certain = certain
                 .iter()
                 .flat_map(|meaning| &meaning.problems)
                 .any(|other| other.place == problem.place && other.kind == problem.kind);
-            let diagnostic = diagnostic(problem, is_certain);
-            let diagnostic = placed(diagnostic, problem, candidate, files);
-            // An expression that two clauses share is read twice.
-            if !diagnostics.contains(&diagnostic) {
-                diagnostics.push(diagnostic);
+            Unresolved {
+                candidate,
+                problem,
+                certain,
             }
-        }
+        }));
     }
-    diagnostics
+    found
+}
+
+/// The name of the rule that `problem` breaks.
+pub(super) fn rule(problem: &Problem) -> &'static str {
+    match problem.kind {
+        ProblemKind::Unknown => "unknown-column",
+        ProblemKind::Ambiguous => "ambiguous-column",
+    }
 }
 
 fn diagnostic(problem: &Problem, is_certain: bool) -> Diagnostic {
-    let rule = match problem.kind {
-        ProblemKind::Unknown => "unknown-column",
-        ProblemKind::Ambiguous => "ambiguous-column",
-    };
+    let rule = rule(problem);
     let suggestion = problem.suggestion.as_ref().map(|name| match problem.kind {
         ProblemKind::Unknown => format!("Did you mean `{name}`?"),
         ProblemKind::Ambiguous => {

@@ -93,9 +93,18 @@ pub(super) async fn promote_held(
     write_down_views(engine, state, record, switch.made(), now).await?;
     let recorded = state.promote_under(Some(&lease), record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
-    let switched = carry_out(engine, state, record, &switch, (&lease, now), who).await?;
+    let switched = carry_out(engine, state, record, &switch, (&lease, now), who).await;
+    let switched = switched.with_context(|| not_switched(&record.name))?;
     finish(state, record, &lease, now).await?;
     Ok(switched)
+}
+
+/// What is so when a switch fails whose record is written.
+fn not_switched(name: &EnvironmentName) -> String {
+    format!(
+        "`{name}` is recorded as planned, but its views show what they showed before: mend this and run \
+         `siding plan {name}`, or go back with `siding rollback {name}`"
+    )
 }
 
 /// Switches and records what is gone and what is new.
@@ -228,7 +237,8 @@ pub(super) async fn finish_switch(
     views.dressed = dressings(state, environment, None, &views, now).await?;
     let who = (control, report);
     let switch = own_tables::prepare(engine, state, environment, views, now, who).await?;
-    carry_out(engine, state, environment, &switch, (lease, now), who).await?;
+    let switched = carry_out(engine, state, environment, &switch, (lease, now), who).await;
+    switched.with_context(|| not_switched(&environment.name))?;
     finish(state, environment, lease, now).await
 }
 

@@ -12,7 +12,10 @@ use crate::environment::Environment;
 use crate::environment::EnvironmentName;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
+use crate::ops::destroy::ensure_whole;
 use crate::ops::drops::objects_beside;
+use crate::ops::history::before;
+use crate::ops::history::rollback_id;
 use crate::ops::kept;
 use crate::ops::promote::Promotion;
 use crate::ops::promote::promote;
@@ -61,7 +64,7 @@ pub struct Behind {
 pub struct RollbackRequest<'a> {
     /// Which environment.
     pub environment: &'a EnvironmentName,
-    /// The plan to go back to, or the start of its id; `None` means the one before the current.
+    /// The plan to go back to, or the start of its id; `None` means the one before what is shown.
     pub to: Option<&'a str>,
     /// Who asks.
     pub actor: &'a str,
@@ -81,6 +84,7 @@ pub async fn rollback(
     control: &Control,
     report: Reporter<'_>,
 ) -> anyhow::Result<RolledBack> {
+    ensure_whole(state).await?;
     let keeper = Keeper::start(state, control);
     let result = rollback_held(engine, state, request, control, report).await;
     keeper.finish(state, control).await;
@@ -123,13 +127,12 @@ async fn rollback_held(
         }
         // The same command again, after it died before its switch: what it wanted, not a step back from there.
         (None, Some(wanted)) => wanted,
-        // A plan that was applied again left a record of its own that shows the same.
-        (None, None) => history
-            .iter()
-            .find(|promotion| promotion.snapshots != current.snapshots)
-            .with_context(|| {
-                format!("`{name}` never showed anything else; there is nothing to go back to")
-            })?,
+        (None, None) => before(&current, &history).with_context(|| {
+            format!(
+                "`{name}` showed nothing before what it shows now; `siding environments --history {name}` lists all \
+                 that it ever showed, and --to goes to any of it"
+            )
+        })?,
     };
     anyhow::ensure!(
         wanted.plan_id != current.plan_id,
@@ -229,12 +232,6 @@ async fn behind(
         }
     }
     Ok(behind)
-}
-
-/// The plan id of a rollback at `now`.
-fn rollback_id(from: &str, to: &str, now: DateTime<Utc>) -> String {
-    let hash = blake3::hash(format!("rollback {from} {to} {}", now.timestamp_millis()).as_bytes());
-    hex::encode(&hash.as_bytes()[..16])
 }
 
 /// What `current` goes back to, if it is a rollback of which only the record was written.

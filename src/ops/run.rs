@@ -19,6 +19,7 @@ use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
 use crate::ops::auto_restate::clear_due;
+use crate::ops::destroy::ensure_whole;
 use crate::ops::late;
 use crate::ops::late::By;
 use crate::ops::ledger::Why;
@@ -97,6 +98,7 @@ pub async fn run(
     control: &Control,
     report: Reporter<'_>,
 ) -> anyhow::Result<RunReport> {
+    ensure_whole(state).await?;
     let keeper = Keeper::start(state, control);
     let result = run_held(engine, state, request, (control, &keeper), report).await;
     keeper.finish(state, control).await;
@@ -262,6 +264,7 @@ pub async fn check_intervals(
     state: &StateStore,
     request: &RunRequest,
 ) -> anyhow::Result<Completeness> {
+    ensure_whole(state).await?;
     let name = &request.environment;
     let environment = state
         .environment(name)

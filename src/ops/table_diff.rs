@@ -40,7 +40,8 @@ pub struct TableDiff {
     pub added: Vec<(String, String)>,
     /// Columns of the source only, with their types.
     pub removed: Vec<(String, String)>,
-    /// Columns of both with another type: name, before, after.
+    /// Columns of both with another type: name, before, after. They are compared as what the types have in common, in the
+    /// end as text.
     pub retyped: Vec<(String, String, String)>,
     /// Rows.
     pub source_rows: u64,
@@ -86,11 +87,22 @@ pub async fn table_diff(
     let target = columns(engine, &request.target).await?;
     let mut diff = schema_diff(&source, &target);
     let keys = keys(request, &source, &target)?;
-    let compared: Vec<&EngineColumn> = source
+    for skipped in &request.skipped {
+        let is_there = |columns: &[EngineColumn]| {
+            let mut names = columns.iter().map(|column| &column.name);
+            names.any(|name| name.eq_ignore_ascii_case(skipped))
+        };
+        anyhow::ensure!(
+            is_there(&source) || is_there(&target),
+            "neither side has a column `{skipped}` to leave out"
+        );
+    }
+    check_condition(engine, request).await?;
+    let compared: Vec<Pair<'_>> = source
         .iter()
-        .filter(|column| same(&target, &column.name).is_some_and(|it| it == *column))
         .filter(|column| !keys.iter().any(|key| key.name == column.name))
         .filter(|column| !contains(&request.skipped, &column.name))
+        .filter_map(|column| Some(Pair::new(column, same(&target, &column.name)?)))
         .collect();
     let sql = Comparison {
         request,
@@ -118,7 +130,7 @@ pub async fn table_diff(
     diff.null_keys = total("null_keys")?;
     for (index, column) in compared.iter().enumerate() {
         let agree = total(&format!("agree{index}"))?;
-        diff.columns.push((column.name.clone(), agree));
+        diff.columns.push((column.source.name.clone(), agree));
     }
     if request.samples > 0 {
         let rows = engine
@@ -135,6 +147,77 @@ pub async fn table_diff(
         diff.samples = samples;
     }
     Ok(diff)
+}
+
+/// Fails where the engine does not take the condition, with an error that is about that alone.
+async fn check_condition(
+    engine: &dyn EngineAdapter,
+    request: &TableDiffRequest,
+) -> anyhow::Result<()> {
+    if let Some(condition) = &request.condition {
+        for table in [&request.source, &request.target] {
+            let sql = format!("SELECT 1 AS one FROM {table} WHERE ({condition}\n)");
+            let checked = engine.validate(&sql).await;
+            checked.with_context(|| format!("--where does not fit `{}`", table.plain()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A column of both sides.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    source: &'a EngineColumn,
+    target: &'a EngineColumn,
+    /// How values of both are made comparable.
+    as_: Common,
+}
+
+/// What two types have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Common {
+    /// They are the same, or the engine compares one with the other.
+    Value,
+    /// Numbers, of which one has no exact value.
+    Float,
+    /// How they are written.
+    Text,
+}
+
+const FLOATS: [&str; 3] = ["DOUBLE", "FLOAT", "REAL"];
+const NUMBERS: [&str; 7] = [
+    "INT", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL", "NUMERIC",
+];
+const TIMES: [&str; 2] = ["DATE", "TIMESTAMP"];
+
+fn is_of(families: &[&str], column: &EngineColumn) -> bool {
+    let data_type = column.data_type.to_ascii_uppercase();
+    let data_type = data_type.strip_prefix('U').unwrap_or(&data_type);
+    families.iter().any(|family| data_type.starts_with(family)) && !data_type.ends_with(']')
+}
+
+impl<'a> Pair<'a> {
+    fn new(source: &'a EngineColumn, target: &'a EngineColumn) -> Self {
+        let both = |families: &[&str]| is_of(families, source) && is_of(families, target);
+        let is_number = |column| is_of(&FLOATS, column) || is_of(&NUMBERS, column);
+        // With a time zone and without one, a moment is written in two ways.
+        let zoned =
+            |column: &EngineColumn| column.data_type.to_ascii_uppercase().contains("TIME ZONE");
+        let as_ = if source.data_type == target.data_type || both(&NUMBERS) {
+            Common::Value
+        } else if is_number(source) && is_number(target) {
+            Common::Float
+        } else if both(&TIMES) && zoned(source) == zoned(target) {
+            Common::Value
+        } else {
+            Common::Text
+        };
+        Self {
+            source,
+            target,
+            as_,
+        }
+    }
 }
 
 fn comparing(request: &TableDiffRequest) -> String {
@@ -224,7 +307,7 @@ struct Comparison<'a> {
     request: &'a TableDiffRequest,
     dialect: Dialect,
     keys: &'a [Key],
-    compared: &'a [&'a EngineColumn],
+    compared: &'a [Pair<'a>],
 }
 
 impl Comparison<'_> {
@@ -297,41 +380,34 @@ impl Comparison<'_> {
                 format!("{name} AS key{index}")
             });
         }
-        for (index, column) in self.compared.iter().enumerate() {
-            parts.push(format!("{} AS value{index}", self.value(column)));
+        for (index, pair) in self.compared.iter().enumerate() {
+            let column = if of_source == 1 {
+                pair.source
+            } else {
+                pair.target
+            };
+            parts.push(format!("{} AS value{index}", self.value(column, pair.as_)));
         }
         let condition = self.request.condition.as_ref();
-        let condition = condition.map_or_else(String::new, |text| format!(" WHERE ({text})"));
+        let condition = condition.map_or_else(String::new, |text| format!(" WHERE ({text}\n)"));
         format!("SELECT {} FROM {table}{condition}", parts.join(", "))
     }
 
     /// A value that can be ordered, and is equal where the column's values are.
-    fn value(&self, column: &EngineColumn) -> String {
+    fn value(&self, column: &EngineColumn, common: Common) -> String {
         let name = quote_identifier(&column.name);
-        let data_type = column.data_type.to_ascii_uppercase();
         let decimals = self.request.decimals;
-        if ["DOUBLE", "FLOAT", "REAL"]
-            .iter()
-            .any(|float| data_type.starts_with(float) && !data_type.ends_with(']'))
-        {
+        let is_float = is_of(&FLOATS, column);
+        if common != Common::Text && (is_float || common == Common::Float) {
             // Zero has two signs.
             return match self.dialect {
                 Dialect::Postgres => format!("ROUND(CAST({name} AS NUMERIC), {decimals}) + 0"),
-                _ => format!("ROUND({name}, {decimals}) + 0"),
+                _ if is_float => format!("ROUND({name}, {decimals}) + 0"),
+                _ => format!("ROUND(CAST({name} AS DOUBLE), {decimals}) + 0"),
             };
         }
-        let is_ordered = [
-            "INT",
-            "BIGINT",
-            "SMALLINT",
-            "DATE",
-            "TIMESTAMP",
-            "DECIMAL",
-            "NUMERIC",
-        ]
-        .iter()
-        .any(|known| data_type.starts_with(known));
-        if is_ordered && !data_type.ends_with(']') {
+        let is_ordered = is_of(&NUMBERS, column) || is_of(&TIMES, column);
+        if is_ordered && common == Common::Value {
             name
         } else {
             format!("CAST({name} AS VARCHAR)")
@@ -361,7 +437,8 @@ impl Comparison<'_> {
                 )
             })
             .collect();
-        for (index, column) in self.compared.iter().enumerate() {
+        for (index, pair) in self.compared.iter().enumerate() {
+            let column = pair.source;
             for (side, suffix) in [("before", "source"), ("after", "target")] {
                 let name = quote_identifier(&format!("{}__{suffix}", column.name));
                 shown.push(format!("CAST({side}{index} AS VARCHAR) AS {name}"));

@@ -26,6 +26,8 @@ pub struct Dressing {
     pub columns: BTreeMap<String, String>,
     /// Statements to run once it stands.
     pub statements: Vec<String>,
+    /// Where they are declared, for whoever has to mend one.
+    pub file: String,
 }
 
 /// An environment as its views are to show it.
@@ -69,8 +71,10 @@ impl Shown<'_> {
             statements: statements
                 .map(|statement| self.statement(statement, model, &view))
                 .collect(),
+            file: String::new(),
         };
-        (dressing != Dressing::default()).then_some((view, dressing))
+        let file = model.file.clone();
+        (dressing != Dressing::default()).then_some((view, Dressing { file, ..dressing }))
     }
 
     /// The statement with `@this_model` as the view and models as what the environment shows of them.

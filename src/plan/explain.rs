@@ -70,6 +70,16 @@ impl Plan {
         stages
     }
 
+    /// Whether nothing is kept of what the table holds.
+    fn is_begun_anew(&self, work: &Work) -> bool {
+        let is_restated = self
+            .restated
+            .iter()
+            .any(|restated| restated.name == work.name);
+        let is_first = self.draft.new.contains(&work.name) && work.base.is_none();
+        is_restated || is_first
+    }
+
     fn filling(&self, work: &Work) -> Vec<String> {
         let name = &work.name;
         let mut steps = Vec::new();
@@ -93,16 +103,29 @@ impl Plan {
             ModelKind::Seed(_) => format!("`{name}`: load the seed"),
             ModelKind::IncrementalByTimeRange { .. } => {
                 let ranges: Vec<String> = work.ranges.iter().map(|part| range(*part)).collect();
-                let batches = work.batches.len();
-                format!(
-                    "`{name}`: insert {} in {batches} batches",
-                    ranges.join(", ")
-                )
+                format!("`{name}`: insert {}{}", ranges.join(", "), batches(work))
+            }
+            kind if kind.is_incremental() && !self.is_begun_anew(work) => {
+                let ranges: Vec<String> = work.ranges.iter().map(|part| range(*part)).collect();
+                let what = match kind {
+                    ModelKind::IncrementalByUniqueKey(_) | ModelKind::ScdType2(_) => "merge",
+                    ModelKind::IncrementalByPartition => "replace the partitions of",
+                    _ => "add",
+                };
+                format!("`{name}`: {what} {}{}", ranges.join(", "), batches(work))
             }
             _ => format!("`{name}`: build the table"),
         };
         steps.push(filled);
         steps
+    }
+}
+
+/// ` in 3 batches`; nothing for one.
+fn batches(work: &Work) -> String {
+    match work.batches.len() {
+        0 | 1 => String::new(),
+        batches => format!(" in {batches} batches"),
     }
 }
 

@@ -66,7 +66,9 @@ pub enum PlanError {
     )]
     RangeInProduction,
     /// `--end` before `--start`.
-    #[error("the end {end} is not after the start {start}")]
+    #[error(
+        "--end: the end {end} is not after the start {start}; give a later --end or an earlier --start"
+    )]
     EmptyRange {
         /// As given.
         start: DateTime<Utc>,

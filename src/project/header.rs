@@ -214,7 +214,8 @@ impl HeaderReader {
             }
             "cron" => {
                 let cron = text(file, property, value);
-                if let Some(Err(error)) = cron.as_deref().map(Cron::parse) {
+                let read = |text| Cron::parse(text)?.interval_unit();
+                if let Some(Err(error)) = cron.as_deref().map(read) {
                     let help = error.help();
                     let diagnostic = wrong(&error.to_string()).help(help);
                     file.report(diagnostic, property.span.clone());

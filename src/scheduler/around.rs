@@ -1,5 +1,7 @@
 //! Statements that run before and after everything else that a plan or a run does.
 
+use std::ops::Range;
+
 use anyhow::Context;
 use chrono::DateTime;
 use chrono::Utc;
@@ -10,6 +12,8 @@ use crate::model::RuntimeValues;
 use crate::model::Template;
 use crate::sql::Dialect;
 use crate::sql::quote_string;
+use crate::sql::tokens;
+use crate::sql::tokens::TokenKind;
 
 /// `before_all` and `after_all` of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +70,7 @@ impl Around {
             runtime_stage: stage,
         };
         for statement in statements {
-            let text = with_environment(statement, environment);
+            let text = with_environment(statement, environment, self.dialect);
             let sql = Template::new(text)
                 .render(&values, self.dialect)
                 .with_context(|| format!("rendering `{stage}`"))?;
@@ -79,23 +83,30 @@ impl Around {
     }
 }
 
-/// `@this_env` as the name of the environment, a text.
-fn with_environment(statement: &str, environment: &EnvironmentName) -> String {
+/// `@this_env` as the name of the environment: a text, and within a text the name alone.
+fn with_environment(statement: &str, environment: &EnvironmentName, dialect: Dialect) -> String {
     const NAME: &str = "@this_env";
     let mut text = String::with_capacity(statement.len());
-    let mut rest = statement;
-    while let Some(at) = rest.find(NAME) {
-        let (before, found) = rest.split_at(at);
-        let after = &found[NAME.len()..];
-        text.push_str(before);
-        if after.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-            text.push_str(NAME);
+    let mut end = 0;
+    let within: Vec<Range<usize>> = tokens::tokenize(statement, dialect)
+        .into_iter()
+        .filter(|token| token.kind == TokenKind::String)
+        .map(|token| token.span)
+        .collect();
+    for (at, _) in statement.match_indices(NAME) {
+        let after = at + NAME.len();
+        if statement[after..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        text.push_str(&statement[end..at]);
+        if within.iter().any(|span| span.contains(&at)) {
+            text.push_str(environment.as_str());
         } else {
             text.push_str(&quote_string(environment.as_str()));
         }
-        rest = after;
+        end = after;
     }
-    text.push_str(rest);
+    text.push_str(&statement[end..]);
     text
 }
 
@@ -108,10 +119,11 @@ mod tests {
         let dev: EnvironmentName = "dev".parse().unwrap();
         assert_eq!(
             with_environment(
-                "INSERT INTO log VALUES (@this_env, @this_environment)",
-                &dev
+                "INSERT INTO log VALUES (@this_env, @this_environment, 'into @this_env''s')",
+                &dev,
+                Dialect::DuckDb
             ),
-            "INSERT INTO log VALUES ('dev', @this_environment)"
+            "INSERT INTO log VALUES ('dev', @this_environment, 'into dev''s')"
         );
     }
 }

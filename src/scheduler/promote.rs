@@ -166,13 +166,15 @@ async fn prepared(
         transaction = switched_views(engine, &statements).await?;
     }
     let dressed = part.dressed.iter();
-    let updates: Vec<String> = dressed
-        .flat_map(|(_, dressing)| dressing.statements.clone())
-        .collect();
-    transaction
-        .execute_all(&updates)
-        .await
-        .context("running a statement of a virtual update; no view has changed")?;
+    for (view, dressing) in dressed.filter(|(_, dressing)| !dressing.statements.is_empty()) {
+        let updated = transaction.execute_all(&dressing.statements).await;
+        updated.with_context(|| {
+            let (view, file) = (view.plain(), &dressing.file);
+            format!(
+                "running a statement of the virtual update of `{view}` ({file}); no view has changed"
+            )
+        })?;
+    }
     Ok(transaction)
 }
 

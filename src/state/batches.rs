@@ -160,6 +160,27 @@ impl StateStore {
         Ok(paces)
     }
 
+    /// The latest batches of all models that wrote at least `rows` rows and took at least `took`, latest first.
+    pub async fn latest_paces(
+        &self,
+        rows: u64,
+        took: Duration,
+        most: u32,
+    ) -> Result<Vec<Pace>, StateError> {
+        let mut transaction = self.read().await?;
+        let rows: Vec<PaceRow> = query(
+            "SELECT name, units, row_count, byte_count, milliseconds
+             FROM siding_batches WHERE row_count >= $1 AND milliseconds >= $2
+             ORDER BY finished_at DESC, name, start_at DESC LIMIT $3",
+        )
+        .bind(number(rows))
+        .bind(i64::try_from(took.as_millis()).unwrap_or(i64::MAX))
+        .bind(i64::from(most))
+        .fetch_all(&mut transaction)
+        .await?;
+        Ok(rows.iter().map(PaceRow::pace).collect())
+    }
+
     /// Forgets all but the latest batches of each model. Returns how many.
     pub async fn forget_old_batches(&self) -> Result<u64, StateError> {
         let mut transaction = self.write().await?;

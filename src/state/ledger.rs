@@ -85,7 +85,8 @@ pub struct LedgerRecord {
 }
 
 impl StateStore {
-    /// Writes down objects that are about to be made. Writing one down again takes back that it was dropped.
+    /// Writes down objects that are about to be made. Writing one down again takes back that it was dropped;
+    /// what made it first stays known until then.
     pub async fn write_down(
         &self,
         entries: &[LedgerEntry],
@@ -111,7 +112,9 @@ impl StateStore {
             query.push(
                 " ON CONFLICT (table_catalog, table_schema, table_name) DO UPDATE SET
                       kind = excluded.kind, model = excluded.model,
-                      environment = excluded.environment, reason = excluded.reason,
+                      environment = excluded.environment,
+                      reason = CASE WHEN siding_ledger.dropped_at IS NULL
+                                    THEN siding_ledger.reason ELSE excluded.reason END,
                       recorded_at = excluded.recorded_at, dropped_at = NULL,
                       drop_tried_at = NULL, drop_error = NULL",
             );
@@ -135,6 +138,21 @@ impl StateStore {
             .collect::<Result<Vec<LedgerRecord>, StateError>>()?;
         records.sort();
         Ok(records)
+    }
+
+    /// What was written down once and is gone, sorted.
+    pub async fn ledger_of_gone(&self) -> Result<Vec<TableName>, StateError> {
+        let rows: Vec<(String, String, String)> = query(
+            "SELECT table_catalog, table_schema, table_name FROM siding_ledger
+             WHERE dropped_at IS NOT NULL",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let gone = rows.into_iter();
+        let gone = gone.map(|(catalog, schema, name)| table_name(catalog, schema, name));
+        let mut gone: Vec<TableName> = gone.collect();
+        gone.sort();
+        Ok(gone)
     }
 
     /// The views that readers of `environment` may have, sorted.
@@ -268,6 +286,7 @@ impl StateStore {
             "DELETE FROM siding_auto_restatements",
             "DELETE FROM siding_snapshots",
             "DELETE FROM siding_open_plans",
+            "DELETE FROM siding_leases WHERE subject = 'everything'",
             "DELETE FROM siding_objects WHERE dropped_at IS NOT NULL",
             "DELETE FROM siding_ledger WHERE dropped_at IS NOT NULL",
         ] {

@@ -15,6 +15,7 @@ mod auto_restatements;
 mod batches;
 mod condemned;
 mod database;
+mod destroying;
 mod environments;
 mod error;
 mod intervals;

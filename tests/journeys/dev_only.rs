@@ -87,7 +87,7 @@ fn a_rollback_lets_the_tables_change_places_again() {
     run(&workspace, 5);
     assert_eq!(total(&workspace), "4");
 
-    let forward = workspace.run(&["rollback", "prod"]).fine();
+    let forward = workspace.forward("prod");
     assert_eq!(total(&workspace), "1103", "{}", forward.stdout);
     run(&workspace, 6);
     assert_eq!(total(&workspace), "1203");

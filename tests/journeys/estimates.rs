@@ -83,16 +83,19 @@ pub(crate) fn a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_r
     );
     let looked_at = workspace.plan("prod", NOW);
     assert_eq!(
-        estimate(&looked_at, "db.new")["rows"],
-        Value::Null,
+        estimate(&looked_at, "db.new")["basis"],
+        "once × 1.0 s, as `db.daily` takes, which it reads",
         "who only looks keeps nobody out of the file"
+    );
+    assert_eq!(
+        estimate(&looked_at, "db.after")["basis"],
+        "nothing like it was filled before, and the warehouse was not asked"
     );
     let plan = workspace.apply("prod", NOW);
     let new = estimate(&plan, "db.new");
-    assert_eq!(new["rows"], 192, "DuckDB knows the rows of the table");
     assert_eq!(
-        new["basis"],
-        "192 rows by the engine's plan × 16.6 min for a million"
+        new["basis"], "192 rows by the engine's plan × 16.7 min for a million",
+        "DuckDB knows the rows of the table"
     );
     assert_eq!(new["milliseconds"]["likely"], 192);
     let after = estimate(&plan, "db.after");
@@ -102,6 +105,45 @@ pub(crate) fn a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_r
         "what it reads is not there, and has no history"
     );
     assert_eq!(plan.0["estimate"]["unknown"], 1);
+}
+
+#[test]
+fn an_aggregate_is_estimated_by_the_rows_that_it_reads_and_by_what_others_took() {
+    let workspace = project("estimates: {price_per_second: 1}\n");
+    workspace.apply("prod", NOW);
+    workspace
+        .execute("CREATE SCHEMA raw; CREATE TABLE raw.t AS SELECT range AS n FROM range(345600)");
+    workspace.write("external_models.yaml", "- name: raw.t\n");
+    workspace.write(
+        "models/new.sql",
+        "MODEL (name db.new, kind FULL);\nSELECT count(*) AS n, sum(n) AS m FROM raw.t\n",
+    );
+    let state = StateFile::of(&workspace);
+    state.execute("UPDATE siding_batches SET milliseconds = 600, row_count = 1");
+    let text = |arguments: &[&str]| {
+        let usual = ["plan", "--no-prompts", "--execution-time", NOW];
+        workspace
+            .run(&[&usual[..], arguments].concat())
+            .fine()
+            .stdout
+    };
+    let unknown = workspace.plan("prod", NOW);
+    assert_eq!(unknown.0["estimate"]["unknown"], 1);
+    assert_eq!(unknown.0["estimate"]["price_millionths"], Value::Null);
+    let said = text(&[]);
+    assert!(
+        said.contains("How long that takes is not known: nothing like it"),
+        "{said}"
+    );
+
+    state.execute("UPDATE siding_batches SET milliseconds = 500, row_count = 100000 WHERE name LIKE '%daily%'");
+    let plan = workspace.apply("prod", NOW);
+    let new = estimate(&plan, "db.new");
+    assert_eq!(
+        new["basis"],
+        "345600 rows by the engine's plan × 5.0 s for a million"
+    );
+    assert_eq!(new["milliseconds"]["likely"], 1_728);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod descriptions;
+mod destroying;
 mod dev_only;
 mod dev_only_belongings;
 #[cfg(unix)]
@@ -48,6 +49,7 @@ mod git_selectors;
 mod github_client;
 mod github_conversation;
 mod github_stand_in;
+mod history;
 mod hostile;
 mod kills;
 mod kinds;

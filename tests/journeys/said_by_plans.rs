@@ -212,3 +212,121 @@ fn a_warning_is_said_again_when_an_earlier_answer_counts() {
         );
     }
 }
+
+/// `a` ← `b` in production; then `a` gains `y`, which `b` reads, and `b` reads the new `n`, too.
+fn mixed() -> Workspace {
+    let workspace = p10();
+    workspace.edit("models/a.sql", "2 AS x", "2 AS x, 3 AS y");
+    workspace
+}
+
+fn select(workspace: &Workspace, selectors: &[&str]) -> Ended {
+    let selectors: Vec<&str> = selectors.iter().flat_map(|name| ["-m", *name]).collect();
+    plan(workspace, &[&["dev"], &selectors[..]].concat())
+}
+
+#[test]
+fn a_selected_model_that_reads_a_new_one_which_is_not_selected_is_refused_before_anything_runs() {
+    let workspace = mixed();
+    workspace.edit("models/b.sql", "FROM db.a", "FROM db.a, db.n");
+    let ended = select(&workspace, &["db.b"]).failed();
+    says(
+        &ended,
+        &[
+            "error[model-not-selected]: `db.b` reads `db.n`, which is not selected and which `prod` does not have",
+            "`-m db.b -m db.n`, or `-m +db.b` for all of it",
+        ],
+    );
+    select(&workspace, &["db.b", "db.n"]).fine();
+    select(&workspace, &["+db.b"]).fine();
+}
+
+#[test]
+fn a_column_that_only_the_unselected_file_has_names_the_model_to_select() {
+    let workspace = mixed();
+    workspace.edit("models/b.sql", "SELECT x", "SELECT y");
+    let ended = select(&workspace, &["db.b"]).failed();
+    says(
+        &ended,
+        &[
+            "error[unknown-column]: in `db.b`:",
+            "`y`",
+            "`-m db.b -m db.a`",
+        ],
+    );
+    select(&workspace, &["db.b", "db.a"]).fine();
+}
+
+#[test]
+fn a_selected_model_that_loses_a_column_names_who_still_reads_it() {
+    let workspace = mixed();
+    workspace.edit("models/a.sql", "2 AS x, 3 AS y", "3 AS y");
+    workspace.edit("models/b.sql", "SELECT x", "SELECT y");
+    let ended = select(&workspace, &["db.a"]).failed();
+    says(
+        &ended,
+        &[
+            "error[unknown-column]: in `db.b`:",
+            "`x`",
+            "`db.b` is taken as `prod` has it",
+            "`-m db.b`",
+        ],
+    );
+    assert_eq!(workspace.rows("FROM db.b"), [["1"]]);
+    select(&workspace, &["db.a+"]).fine();
+}
+
+#[test]
+fn what_was_done_is_counted_by_what_ran_and_a_failure_is_told_once() {
+    let workspace = days();
+    workspace.write(
+        "models/monthly.sql",
+        "MODEL (name db.monthly, kind INCREMENTAL_BY_TIME_RANGE (time_column ds), cron '@monthly');\n\
+         SELECT ds, x FROM raw.t WHERE ds BETWEEN @start_ds AND @end_ds\n",
+    );
+    let apply = ["plan", "--auto-apply", "--execution-time", NOW];
+    let ended = workspace.run(&apply).fine();
+    assert!(
+        ended.stdout.contains("4 models were executed"),
+        "{}",
+        ended.stdout
+    );
+
+    workspace.edit(
+        "models/total.sql",
+        "sum(x)::INT",
+        "sum(x)::INT + error('no luck')::INT",
+    );
+    let ended = workspace.run(&apply).failed();
+    assert_eq!(
+        ended.stderr.matches("no luck").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    says(
+        &ended,
+        &["`db.total` failed; readers see what they saw before"],
+    );
+}
+
+#[test]
+fn explaining_says_what_is_merged_and_counts_batches_as_people_do() {
+    let workspace = days();
+    workspace.write(
+        "models/keyed.sql",
+        "MODEL (name db.keyed, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key ds));\nSELECT ds, x FROM raw.t\n",
+    );
+    workspace.apply("prod", "2024-01-04");
+    let ended = plan(&workspace, &["prod", "--run", "--explain"]).fine();
+    let told = &ended.stdout;
+    assert!(
+        told.contains("`db.keyed`: merge 2024-01-04 00:00 to 2024-01-06 00:00"),
+        "{told}"
+    );
+    assert!(
+        told.contains("`db.inc`: insert 2024-01-04 00:00 to 2024-01-06 00:00"),
+        "{told}"
+    );
+    assert!(!told.contains("1 batches"), "{told}");
+}

@@ -158,3 +158,61 @@ fn what_cannot_be_compared_says_why() {
         );
     }
 }
+
+#[test]
+fn a_column_of_another_type_is_compared_and_rows_that_differ_in_it_are_not_equal() {
+    let workspace = tables();
+    workspace.execute(
+        "CREATE TABLE t.before AS SELECT * FROM (VALUES
+             (1, 1::INT, DATE '2024-01-01', 1.5::DOUBLE, 'a'), (2, 2, DATE '2024-01-02', 2.0, 'b')) AS r(k, n, d, f, s);
+         CREATE TABLE t.after AS SELECT * FROM (VALUES
+             (1, 1::DECIMAL(9,2), TIMESTAMP '2024-01-01', 1.5::DECIMAL(9,2), 1), (2, 5, TIMESTAMP '2024-01-02 01:00', 2.0, 2)
+         ) AS r(k, n, d, f, s)",
+    );
+    let told = compared(&workspace, &["t.before:t.after", "-o", "k"]);
+    assert_eq!((&told["joined"], &told["equal"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        told["columns"],
+        json!([
+            {"name": "n", "equal": 1}, {"name": "d", "equal": 1}, {"name": "f", "equal": 2}, {"name": "s", "equal": 0}
+        ])
+    );
+    let told = compared(&workspace, &["t.before:t.after", "-o", "k", "-s", "s"]);
+    assert_eq!(told["equal"], 1);
+}
+
+#[test]
+fn what_cannot_be_compared_is_one_short_message() {
+    let workspace = tables();
+    workspace.apply("prod", "2024-01-03");
+    workspace.edit("models/a.sql", "[1, 2, 3]", "[1, 2]");
+    workspace.apply("dev", "2024-01-03");
+    for (arguments, said) in [
+        (
+            &["t.one:t.two", "-o", "k", "-s", "nope"][..],
+            "neither side has a column `nope`",
+        ),
+        (
+            &["t.one:t.two", "-o", "k", "--where", "nope = 1"],
+            "--where does not fit `t.one`",
+        ),
+        (&["prod:dev"], "are environments; name the model to compare"),
+    ] {
+        let ended = workspace.run(&[&["table_diff"], arguments].concat());
+        assert_ne!(ended.code, 0);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.stderr.len() < 600, "{}", ended.stderr);
+    }
+    let commented = ["t.one:t.two", "-o", "k", "--where", "k > 0 -- all"];
+    compared(&workspace, &commented);
+
+    let text = workspace
+        .run(&["table_diff", "prod:dev", "db.a"])
+        .fine()
+        .stdout;
+    assert!(
+        text.contains("db.a compared with db__dev.a, joined on id"),
+        "{text}"
+    );
+    assert!(text.contains("3 rows against 2"), "{text}");
+}

@@ -199,6 +199,17 @@ impl Workspace {
         Plan(serde_json::from_str(&ended.stdout).unwrap())
     }
 
+    /// Goes back to what a rollback has taken out of sight.
+    #[track_caller]
+    pub(crate) fn forward(&self, environment: &str) -> Ended {
+        let all = ["environments", "--history", environment, "--format", "json"];
+        let history: Value = serde_json::from_str(&self.run(&all).fine().stdout).unwrap();
+        let latest = &history["promotions"][0];
+        assert!(latest["rollback_to"].is_string(), "{latest:#}");
+        let before = latest["previous_plan_id"].as_str().unwrap();
+        self.run(&["rollback", environment, "--to", before]).fine()
+    }
+
     fn database(&self) -> PathBuf {
         self.path().join("wh.duckdb")
     }

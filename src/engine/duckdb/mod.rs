@@ -24,7 +24,7 @@ use crate::engine::Heir;
 use crate::engine::ObjectKind;
 use crate::engine::Rows;
 use crate::engine::Transaction;
-use crate::engine::adapter::number_after;
+use crate::engine::adapter::most_in_plan;
 use crate::engine::statement::is_single;
 use crate::sql::Dialect;
 use crate::sql::TableName;
@@ -217,7 +217,7 @@ impl EngineAdapter for DuckDb {
             .await?;
         let plans = rows.strings("explain_value")?;
         let plan = plans.into_iter().flatten().next().unwrap_or_default();
-        Ok(number_after(&plan, "\"Estimated Cardinality\""))
+        Ok(most_in_plan(&plan, "Estimated Cardinality"))
     }
 
     async fn columns(&self, table: &TableName) -> Result<Option<Vec<EngineColumn>>, EngineError> {

@@ -28,7 +28,7 @@ use crate::engine::ObjectKind;
 use crate::engine::Readers;
 use crate::engine::Rows;
 use crate::engine::Transaction;
-use crate::engine::adapter::number_after;
+use crate::engine::adapter::most_in_plan;
 use crate::postgres::PostgresServer;
 use crate::sql::Dialect;
 use crate::sql::TableName;
@@ -186,7 +186,7 @@ impl EngineAdapter for Postgres {
             .await?;
         let plans = rows.strings("QUERY PLAN")?;
         let plan = plans.into_iter().flatten().next().unwrap_or_default();
-        Ok(number_after(&plan, "\"Plan Rows\""))
+        Ok(most_in_plan(&plan, "Plan Rows"))
     }
 
     async fn objects_in(

@@ -80,7 +80,8 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> ModelDefaults {
         }
     };
     let cron = reader.text(node, WHAT, "cron");
-    if let Some(Err(error)) = cron.as_deref().map(Cron::parse) {
+    let read = |text| Cron::parse(text)?.interval_unit();
+    if let Some(Err(error)) = cron.as_deref().map(read) {
         let diagnostic =
             Diagnostic::error("wrong-value", format!("`{WHAT}.cron`: {error}")).help(error.help());
         reader.report(diagnostic, Reader::place(node, "cron"));
