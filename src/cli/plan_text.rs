@@ -10,7 +10,6 @@ use crate::plan::Estimate;
 use crate::plan::ModelChange;
 use crate::plan::ModelSummary;
 use crate::plan::PlanSummary;
-use crate::plan::gigabytes;
 use crate::plan::seconds;
 
 /// Which parts to show.
@@ -151,18 +150,14 @@ fn push_backfill(lines: &mut Vec<String>, plan: &PlanSummary, paint: Paint) {
     }
 }
 
-/// `, about 2.1 min (31 days × 4.1 s, from 12 runs), reads 1.5 GB`; `None` where nothing is known.
+/// `, about 2.1 min (31 days × 4.1 s, from 12 runs)`; `None` where nothing is known.
 fn takes_text(estimate: &Estimate) -> Option<String> {
     let time = estimate.milliseconds?;
     let about = if time.likely < 100 { "" } else { "about " };
-    let reads = estimate
-        .bytes
-        .map(|bytes| format!(", reads {}", gigabytes(bytes)));
     Some(format!(
-        ", {about}{} ({}){}",
+        ", {about}{} ({})",
         seconds(time.likely),
-        estimate.basis,
-        reads.unwrap_or_default()
+        estimate.basis
     ))
 }
 

@@ -400,12 +400,6 @@ pub trait Transaction: Send {
         (answers, Ok(()))
     }
 
-    /// How many bytes its statements have read so far from where the data are kept, memory left out; `None` where the engine
-    /// does not say.
-    fn bytes_read(&self) -> Option<u64> {
-        None
-    }
-
     /// Makes everything visible at once. An error means that nothing became visible.
     async fn commit(self: Box<Self>) -> Result<(), EngineError>;
 

@@ -70,7 +70,6 @@ pub(super) fn warehouse(
                 concurrency: concurrency(*concurrent_tasks),
                 file_root: Some(root),
                 register_comments: *register_comments,
-                counts_bytes: config.estimates.price_per_gigabyte.is_some(),
                 sandbox,
                 catalogs: declared.chain(catalogs).collect(),
                 default_catalog: attached.first().map(|first| first.name.clone()),

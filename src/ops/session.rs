@@ -291,7 +291,7 @@ impl Session {
         let configured = &self.config.estimates;
         Prices {
             per_second: configured.price_per_second,
-            per_gigabyte: configured.price_per_gigabyte,
+            per_gigabyte: None,
             currency: configured.currency.clone(),
         }
     }

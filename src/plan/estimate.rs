@@ -84,9 +84,6 @@ pub struct Estimate {
     pub milliseconds: Option<Spread>,
     /// Rows, where known.
     pub rows: Option<u64>,
-    /// Bytes that are read from where the data are kept, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
     /// In millionths of the currency; `None` where the time is not known or no price is configured.
     pub price_millionths: Option<Spread>,
     /// How many batches of its own past it is based on.
@@ -196,12 +193,11 @@ pub fn estimate<'a>(
             units,
             milliseconds: guess.time.map(in_millis),
             rows: rows_of(own, units),
-            bytes: bytes_of(own, units),
             price_millionths: None,
             runs: own.len(),
             basis: guess.basis,
         };
-        let one = priced(one, guess.time, prices);
+        let one = priced(one, guess.time, bytes_of(own, units), prices);
         if let Some(its) = one.price_millionths {
             price = Some(price.unwrap_or_default().plus(its));
         }
@@ -316,10 +312,15 @@ fn unsure(time: Spread) -> Spread {
 }
 
 /// `estimate` with what it costs if it takes `time`, in nanoseconds.
-fn priced(mut estimate: Estimate, time: Option<Spread>, prices: &Prices) -> Estimate {
+fn priced(
+    mut estimate: Estimate,
+    time: Option<Spread>,
+    bytes: Option<u64>,
+    prices: &Prices,
+) -> Estimate {
     let by_time = prices.per_second.zip(time);
     let by_time = by_time.map(|(price, time)| time.map(|one| scaled(one, price, 1_000_000_000)));
-    let by_bytes = prices.per_gigabyte.zip(estimate.bytes);
+    let by_bytes = prices.per_gigabyte.zip(bytes);
     let by_bytes = by_bytes.map(|(price, bytes)| bytes.saturating_mul(price) / 1_000_000_000);
     estimate.price_millionths = match (by_time, by_bytes) {
         (None, None) => None,
@@ -398,15 +399,6 @@ fn pace(nanos: u64) -> String {
 fn tenths(amount: u64, unit: u64, name: &str) -> String {
     let tenths = scaled(amount, 20, unit).saturating_add(1) / 2;
     format!("{}.{} {name}", tenths / 10, tenths % 10)
-}
-
-/// Bytes as people read them: `1.5 GB`.
-pub fn gigabytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => tenths(bytes, 1_000, "kB"),
-        1_000_000..1_000_000_000 => tenths(bytes, 1_000_000, "MB"),
-        _ => tenths(bytes, 1_000_000_000, "GB"),
-    }
 }
 
 /// Millionths of a currency as people read them: `0.35 EUR`.
@@ -488,8 +480,6 @@ mod tests {
         ] {
             assert_eq!(seconds(millis), text);
         }
-        assert_eq!(gigabytes(1_000), "1.0 kB");
-        assert_eq!(gigabytes(1_540_000_000), "1.5 GB");
         assert_eq!(money(345_000, Some("EUR")), "0.35 EUR");
         assert_eq!(money(12_000_000, None), "12.00");
     }
@@ -504,7 +494,6 @@ mod tests {
                 high: 4_000,
             }),
             rows: None,
-            bytes: Some(500_000_000),
             price_millionths: None,
             runs: 0,
             basis: String::new(),
@@ -517,7 +506,7 @@ mod tests {
         let time = estimate
             .milliseconds
             .map(|time| time.map(|ms| ms * 1_000_000));
-        let price = priced(estimate, time, &prices).price_millionths;
+        let price = priced(estimate, time, Some(500_000_000), &prices).price_millionths;
         let price = price.unwrap();
         assert_eq!(
             (price.low, price.likely, price.high),

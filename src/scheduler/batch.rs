@@ -75,7 +75,7 @@ pub(super) async fn run(
         environment: filling.environment.clone(),
         units,
         rows: written.rows,
-        bytes: written.bytes_read,
+        bytes: None,
         took,
         finished_at: control.now(),
     };

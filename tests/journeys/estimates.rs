@@ -147,40 +147,6 @@ fn an_aggregate_is_estimated_by_the_rows_that_it_reads_and_by_what_others_took()
 }
 
 #[test]
-fn what_batches_read_from_files_is_counted_and_priced() {
-    let workspace = project("estimates: {price_per_gigabyte: 500, currency: EUR}\n");
-    let file = workspace.path().join("numbers.parquet");
-    workspace.execute(&format!(
-        "COPY (SELECT hash(i) AS h FROM range(400000) AS r(i)) TO '{}'",
-        file.display()
-    ));
-    let size = i64::try_from(std::fs::metadata(&file).unwrap().len()).unwrap();
-    workspace.write(
-        "models/daily.sql",
-        "MODEL (name db.daily, kind FULL);\nSELECT max(h) AS h FROM read_parquet('numbers.parquet')\n",
-    );
-    workspace.remove("models/total.sql");
-    workspace.apply("prod", NOW);
-    let state = StateFile::of(&workspace);
-    let read = state.number("SELECT sum(byte_count) FROM siding_batches");
-    assert!(read > size * 9 / 10 && read < size * 2, "{read} of {size}");
-
-    state.execute("UPDATE siding_batches SET byte_count = 40000000, milliseconds = 1000");
-    workspace.edit("models/daily.sql", "max(h)", "min(h)");
-    let plan = workspace.plan("prod", NOW);
-    assert_eq!(estimate(&plan, "db.daily")["bytes"], 40_000_000);
-    let text = workspace
-        .run(&["plan", "--no-prompts", "--execution-time", NOW])
-        .fine()
-        .stdout;
-    assert!(text.contains("from 1 run), reads 40.0 MB"), "{text}");
-    assert!(
-        text.contains("20.00 EUR (20.00 EUR to 20.00 EUR)"),
-        "{text}"
-    );
-}
-
-#[test]
 fn a_price_is_told_where_one_is_configured() {
     let workspace = project("estimates: {price_per_second: 0.25, currency: EUR}\n");
     workspace.apply("prod", NOW);

@@ -21,10 +21,6 @@ use crate::engine::statement::is_single;
 
 const BEGIN: &str = "BEGIN TRANSACTION";
 
-/// What a statement has read is part of its profile, of which nothing else is made.
-const COUNT_BYTES: &str = r#"PRAGMA enable_profiling = 'no_output';
-PRAGMA custom_profiling_settings = '{"TOTAL_BYTES_READ": "true"}'"#;
-
 /// One open database. The file is closed when the last adapter and transaction are gone.
 pub(super) struct Instance {
     config: DuckDbConfig,
@@ -62,10 +58,6 @@ impl Instance {
 
     pub(super) fn config(&self) -> &DuckDbConfig {
         &self.config
-    }
-
-    fn counts_bytes(&self) -> bool {
-        self.config.counts_bytes && self.config.sandbox.is_none()
     }
 
     pub(super) fn default_catalog(&self) -> &str {
@@ -111,8 +103,6 @@ pub(super) struct Lease {
     pub(super) in_transaction: bool,
     /// Whether a transaction begins with the next statement.
     pub(super) begins: bool,
-    /// By the statements since it was taken, from files and not from memory; `None` where that is not counted.
-    pub(super) bytes_read: Option<u64>,
 }
 
 /// What statements gave that ran in order, up to the first that failed.
@@ -137,9 +127,6 @@ impl Lease {
                 if let Some(sql) = open::use_catalog(&instance.config) {
                     connection.execute_batch(&sql).map_err(fail)?;
                 }
-                if instance.counts_bytes() {
-                    connection.execute_batch(COUNT_BYTES).map_err(fail)?;
-                }
                 connections.interrupts.push(connection.interrupt_handle());
                 Seat {
                     connection,
@@ -153,7 +140,6 @@ impl Lease {
             instance: Arc::clone(instance),
             in_transaction: false,
             begins: false,
-            bytes_read: instance.counts_bytes().then_some(0),
         })
     }
 
@@ -254,9 +240,6 @@ impl Lease {
             } else {
                 given.push(work(connection, sql).map_err(fail)?);
             }
-            if let Some(bytes) = &mut self.bytes_read {
-                *bytes = bytes.saturating_add(last_read(connection));
-            }
         }
         Ok(())
     }
@@ -319,13 +302,6 @@ pub(super) fn query(connection: &Connection, sql: &str) -> ::duckdb::Result<Rows
         batches.push((&batch).into());
     }
     Ok(Rows::new(schema, batches))
-}
-
-/// How many bytes the last statement has read from files.
-fn last_read(connection: &Connection) -> u64 {
-    let profile = connection.get_profiling_info();
-    let read = profile.and_then(|profile| profile.metrics.get("TOTAL_BYTES_READ")?.parse().ok());
-    read.unwrap_or(0)
 }
 
 fn closed() -> EngineError {

@@ -72,9 +72,6 @@ pub struct DuckDbConfig {
     pub file_root: Option<PathBuf>,
     /// Whether descriptions of models go into the warehouse.
     pub register_comments: bool,
-    /// Whether statements say how many bytes they read, which costs a little time; not in a sandbox, whose settings are
-    /// fixed.
-    pub counts_bytes: bool,
     /// Most threads of the whole database; `None` means one per core.
     pub threads: Option<NonZeroUsize>,
     /// Most memory, such as `2GB`; `None` means 80 % of the machine's.
@@ -104,7 +101,6 @@ impl DuckDbConfig {
             read_only: false,
             file_root: None,
             register_comments: true,
-            counts_bytes: false,
             threads: None,
             memory_limit: None,
             sandbox: None,

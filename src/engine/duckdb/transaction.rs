@@ -86,10 +86,6 @@ impl Transaction for DuckDbTransaction {
         }
     }
 
-    fn bytes_read(&self) -> Option<u64> {
-        self.lease.as_ref()?.bytes_read
-    }
-
     async fn commit(mut self: Box<Self>) -> Result<(), EngineError> {
         let (lease, committed) = self.end("COMMIT").await?;
         // A failed commit has ended the transaction as well.

@@ -7,8 +7,6 @@ use chrono::DateTime;
 use crate::diagnostic::Diagnostic;
 use crate::model::RuntimeValues;
 use crate::model::Template;
-use crate::project::config::Connection;
-use crate::project::config::Gateway;
 use crate::project::config::reader::Reader;
 use crate::project::config::reader::Unsupported;
 use crate::project::yaml::Node;
@@ -105,39 +103,25 @@ pub(super) fn statements(
 pub struct EstimateConfig {
     /// `price_per_second` of a batch, in millionths of the currency.
     pub price_per_second: Option<u64>,
-    /// `price_per_gigabyte` that a batch reads, in millionths of the currency.
-    pub price_per_gigabyte: Option<u64>,
     /// `currency`: its name.
     pub currency: Option<String>,
 }
 
-const ESTIMATE_KEYS: [&str; 3] = ["price_per_second", "price_per_gigabyte", "currency"];
+const ESTIMATE_KEYS: [&str; 2] = ["price_per_second", "currency"];
+/// No engine that there is says of every statement how many bytes it reads.
+const NO_ESTIMATE_KEYS: [(&str, Unsupported); 1] = [("price_per_gigabyte", Unsupported::Harmless)];
 
-/// `estimates`, for the warehouse of `gateway`.
-pub(super) fn estimates(
-    reader: &mut Reader<'_>,
-    root: &Node,
-    gateway: Option<&Gateway>,
-) -> EstimateConfig {
+/// `estimates`.
+pub(super) fn estimates(reader: &mut Reader<'_>, root: &Node) -> EstimateConfig {
     const WHAT: &str = "estimates";
     let section = root
         .get(WHAT)
-        .and_then(|node| reader.section(node, WHAT, &ESTIMATE_KEYS, &[]));
+        .and_then(|node| reader.section(node, WHAT, &ESTIMATE_KEYS, &NO_ESTIMATE_KEYS));
     let Some(node) = section else {
         return EstimateConfig::default();
     };
-    let price_per_gigabyte = price(reader, node, WHAT, "price_per_gigabyte");
-    let is_postgres = |gateway: &Gateway| matches!(gateway.connection, Connection::Postgres(_));
-    if price_per_gigabyte.is_some() && gateway.is_some_and(is_postgres) {
-        let message = format!("`{WHAT}.price_per_gigabyte` has no effect");
-        let diagnostic = Diagnostic::warning("no-effect", message).help(
-            "PostgreSQL does not say how many bytes a statement reads; `price_per_second` works.",
-        );
-        reader.report(diagnostic, Reader::place(node, "price_per_gigabyte"));
-    }
     EstimateConfig {
         price_per_second: price(reader, node, WHAT, "price_per_second"),
-        price_per_gigabyte,
         currency: reader.text(node, WHAT, "currency"),
     }
 }

@@ -214,7 +214,6 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
     let patterns = reader.texts(root, "", "ignore_patterns");
     ignore_patterns.extend(patterns.into_iter().map(|(pattern, _)| pattern));
     let pinned = reader.texts(root, "", "pinned_environments");
-    let estimates = lifecycle::estimates(reader, root, ready.get(&selected_gateway));
     let config = Config {
         file: reader.file.to_owned(),
         project: reader.text(root, "", "project").unwrap_or_default(),
@@ -231,7 +230,7 @@ fn root_of(reader: &mut Reader<'_>, root: &Node, options: &LoadOptions) -> Optio
         before_all: lifecycle::statements(reader, root, "before_all", model_defaults.dialect),
         after_all: lifecycle::statements(reader, root, "after_all", model_defaults.dialect),
         model_defaults,
-        estimates,
+        estimates: lifecycle::estimates(reader, root),
         snapshot_ttl,
         environment_ttl,
         pinned_environments: pinned.into_iter().map(|(name, _)| name).collect(),

@@ -72,7 +72,6 @@ pub(super) struct Batch<'a> {
 /// What writing a batch did.
 pub(super) struct Written {
     pub(super) rows: Option<u64>,
-    pub(super) bytes_read: Option<u64>,
     pub(super) audited: Audited,
 }
 
@@ -163,16 +162,11 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
         marker.mark(transaction, batch.range).await?;
     }
     check_held(batch).await?;
-    let bytes_read = open.bytes_read();
     open.commit().await?;
     if target.is_none() {
         describe(batch).await;
     }
-    Ok(Written {
-        rows,
-        bytes_read,
-        audited,
-    })
+    Ok(Written { rows, audited })
 }
 
 /// Fails when the table of `batch` is no longer this process's to write.
