@@ -181,6 +181,11 @@ pub trait EngineAdapter: Send + Sync {
         }
     }
 
+    /// `text`, an expression, such that comparisons with it go by its bytes: some databases sort texts as people do.
+    fn by_bytes(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
     /// Makes a schema unless it exists.
     fn create_schema(&self, catalog: Option<&str>, schema: &str) -> String {
         let mut name = quote_identifier(schema);

@@ -6,7 +6,9 @@ use chrono::DateTime;
 use chrono::Datelike;
 use chrono::DurationRound;
 use chrono::Months;
+use chrono::NaiveTime;
 use chrono::TimeDelta;
+use chrono::Timelike;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
@@ -43,22 +45,54 @@ impl TimeColumn {
 
     /// `time` in the format; the format itself if it has an [`unknown_part`](Self::unknown_part).
     pub fn format(&self, time: DateTime<Utc>) -> String {
-        use std::fmt::Write;
-        // Python's `%f`, which the reference writes, are microseconds.
-        let format = self.format.replace("%f", "%6f");
-        let mut text = String::new();
-        if write!(text, "{}", time.format(&format)).is_err() {
-            return self.format.clone();
-        }
-        text
+        written(&self.format, time)
     }
 
-    /// The smallest part of a time that the format holds; `None` if that is below an hour.
+    /// The shortest text that sorts before all texts of `time` and later, and behind all earlier ones, where the format
+    /// [`sorts`](Self::sorts): also behind those that go on where the format ends, and before those that end sooner.
+    ///
+    /// It ends with the last part of the format that says anything: `Z` sorts behind the fraction of a second that others
+    /// write before it, and a day may be written without its midnight. `None` behind the year 9999, which no text reaches.
+    pub fn first_text(&self, time: DateTime<Utc>) -> Option<String> {
+        if time.year() > 9999 {
+            return None;
+        }
+        let format = self.format.replace("%F", "%Y-%m-%d");
+        let format = format.replace("%T", "%H:%M:%S");
+        let mut end = 0;
+        let mut letters = format.char_indices();
+        while let Some((_, character)) = letters.next() {
+            if character != '%' {
+                continue;
+            }
+            let Some((at, letter)) = letters.next() else {
+                break;
+            };
+            let says = match letter {
+                '%' => false,
+                'H' => time.time() != NaiveTime::MIN,
+                'M' => time.minute() != 0 || time.second() != 0 || time.nanosecond() != 0,
+                'S' => time.second() != 0 || time.nanosecond() != 0,
+                'f' => time.nanosecond() != 0,
+                _ => true,
+            };
+            if says {
+                end = at + letter.len_utf8();
+            }
+        }
+        Some(written(&format[..end], time))
+    }
+
+    /// The smallest part of a time that the format holds; `None` if that is below a second.
     pub fn finest(&self) -> Option<TimePart> {
         let format = self.format.replace("%%", "");
         let holds = |parts: &[&str]| parts.iter().any(|part| format.contains(part));
-        if holds(&["%M", "%S", "%f", "%T"]) {
+        if holds(&["%f"]) {
             None
+        } else if holds(&["%S", "%T"]) {
+            Some(TimePart::Second)
+        } else if holds(&["%M"]) {
+            Some(TimePart::Minute)
         } else if holds(&["%H", "%I"]) {
             Some(TimePart::Hour)
         } else if holds(&["%d", "%j", "%F", "%e"]) {
@@ -83,9 +117,25 @@ impl TimeColumn {
     }
 }
 
+/// `time` in a `strftime` format; the format itself if it cannot be written.
+fn written(format: &str, time: DateTime<Utc>) -> String {
+    use std::fmt::Write;
+    // Python's `%f`, which the reference writes, are microseconds.
+    let micros = format.replace("%f", "%6f");
+    let mut text = String::new();
+    if write!(text, "{}", time.format(&micros)).is_err() {
+        return format.to_owned();
+    }
+    text
+}
+
 /// A part of a time that a column may end in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimePart {
+    /// Whole seconds.
+    Second,
+    /// Whole minutes.
+    Minute,
     /// Whole hours.
     Hour,
     /// Whole days.
@@ -97,9 +147,11 @@ pub enum TimePart {
 }
 
 impl TimePart {
-    /// When the hour, day, month or year of `time` begins; `None` at the end of the calendar.
+    /// When the second, minute, hour, day, month or year of `time` begins; `None` at the end of the calendar.
     pub fn begin(self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
+            Self::Second => time.duration_trunc(TimeDelta::seconds(1)).ok(),
+            Self::Minute => time.duration_trunc(TimeDelta::minutes(1)).ok(),
             Self::Hour => time.duration_trunc(TimeDelta::hours(1)).ok(),
             Self::Day => time.duration_trunc(TimeDelta::days(1)).ok(),
             Self::Month => Self::Day.begin(time)?.with_day(1),
@@ -111,6 +163,8 @@ impl TimePart {
     pub fn next(self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let begin = self.begin(time)?;
         match self {
+            Self::Second => begin.checked_add_signed(TimeDelta::seconds(1)),
+            Self::Minute => begin.checked_add_signed(TimeDelta::minutes(1)),
             Self::Hour => begin.checked_add_signed(TimeDelta::hours(1)),
             Self::Day => begin.checked_add_signed(TimeDelta::days(1)),
             Self::Month => begin.checked_add_months(Months::new(1)),
@@ -292,6 +346,8 @@ impl ModelKind {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn column(format: &str) -> TimeColumn {
@@ -316,6 +372,25 @@ mod tests {
     }
 
     #[test]
+    fn the_first_text_of_a_time_ends_with_the_last_part_that_says_anything() {
+        let first = |format: &str, time: &str| column(format).first_text(time.parse().unwrap());
+        for (format, midnight, morning) in [
+            ("%Y-%m-%d", "2024-01-02", "2024-01-02"),
+            ("%FT%TZ", "2024-01-02", "2024-01-02T05:30"),
+            ("%Y%m%d%H%M%S%f", "20240102", "202401020530"),
+            ("at %Y-%j %H h 100%%", "at 2024-002", "at 2024-002 05"),
+            ("%Y-%m", "2024-01", "2024-01"),
+        ] {
+            let texts = [
+                first(format, "2024-01-02T00:00:00Z"),
+                first(format, "2024-01-02T05:30:00Z"),
+            ];
+            assert_eq!(texts.map(Option::unwrap), [midnight, morning], "{format}");
+        }
+        assert_eq!(first("%Y-%m-%d", "+10000-01-01T00:00:00Z"), None);
+    }
+
+    #[test]
     fn only_formats_that_go_from_large_to_small_sort_by_time() {
         for format in ["%Y", "%Y%m%d", "%FT%TZ", "%Y-%j", "%Y-%m-%d %H:%M:%S.%f"] {
             assert!(column(format).sorts(), "{format}");
@@ -329,6 +404,56 @@ mod tests {
             "%y%m%d",
         ] {
             assert!(!column(format).sorts(), "{format}");
+        }
+    }
+
+    /// Formats that sort, each with what texts may have behind it and still say the same part of a time, or a finer one.
+    const FORMATS: [(&str, &[&str]); 9] = [
+        ("%Y", &["", "-01", " was the year"]),
+        ("%Y-%m", &["", "-31", "-01 10:00"]),
+        (
+            "%Y-%m-%d",
+            &["", " 00:00:00", "T23:59:59.25Z", "Z", "+00", "\u{e9}"],
+        ),
+        ("%F %H h", &["", " 59", "!"]),
+        ("%Y%m%d%H%M", &["", "59", " "]),
+        ("%Y-%jT%T", &["", "Z", ".5Z", ".999999+00"]),
+        ("%FT%TZ", &["", "Z", " "]),
+        ("day %Y/%m/%d at %H:%M:%S", &["", ",25"]),
+        ("%F %T.%f", &["", "9", " UTC"]),
+    ];
+
+    proptest! {
+        #[test]
+        fn a_text_is_behind_the_first_one_of_a_time_exactly_if_its_own_time_is(
+            which in 0..FORMATS.len(),
+            ending in 0usize..6,
+            time in 0i64..2_000_000_000_000_000,
+            near in -100_000_000_000i64..100_000_000_000,
+        ) {
+            let (format, endings) = FORMATS[which];
+            let column = column(format);
+            let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+            let boundary = at(time + near);
+            let whole = column.finest().map_or(Some(boundary), |part| part.begin(boundary));
+            let (time, boundary) = (at(time), whole.unwrap());
+            let text = column.format(time) + endings[ending % endings.len()];
+            let first = column.first_text(boundary).unwrap();
+            prop_assert_eq!(text >= first, time >= boundary, "{} {}", text, first);
+        }
+
+        #[test]
+        fn a_fraction_before_the_end_of_a_format_stays_in_its_second(
+            second in 0i64..2_000_000_000,
+            fraction in 0u32..1_000_000,
+            days in -3i64..3,
+        ) {
+            let column = column("%FT%TZ");
+            let time = DateTime::from_timestamp(second, 0).unwrap();
+            let day = TimePart::Day.begin(time).unwrap() + TimeDelta::days(days);
+            let text = format!("{}.{fraction:06}Z", time.format("%FT%T"));
+            let first = column.first_text(day).unwrap();
+            prop_assert_eq!(text >= first, time >= day, "{} {}", text, first);
         }
     }
 }

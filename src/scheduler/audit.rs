@@ -52,6 +52,8 @@ pub(super) struct Audited {
 
 /// Which rows of a table to audit.
 pub(super) struct Subject<'a> {
+    /// Where they are.
+    pub(super) engine: &'a dyn EngineAdapter,
     /// The table.
     pub(super) table: &'a TableName,
     /// Only rows of this interval, for models with a time column.
@@ -80,7 +82,7 @@ where
     let mut named = String::new();
     let rows_of = match (time_column, range) {
         (Some(time_column), Some(range)) => {
-            let condition = time_condition(time_column, subject.time_type, range)?;
+            let condition = time_condition(subject.engine, time_column, subject.time_type, range)?;
             named = format!(
                 "WITH {THIS_MODEL} AS (SELECT * FROM {} WHERE {condition}) ",
                 subject.table
@@ -154,12 +156,14 @@ pub async fn audit_table(
     let mut time_type = None;
     if let Some(time_column) = model.kind.time_column() {
         let columns = engine.columns(table).await?.unwrap_or_default();
+        let stored = engine.stored_name(&time_column.column);
         time_type = columns
             .into_iter()
-            .find(|column| column.name.eq_ignore_ascii_case(&time_column.column))
+            .find(|column| column.name.eq_ignore_ascii_case(&stored))
             .map(|column| column.data_type);
     }
     let subject = Subject {
+        engine,
         table,
         range,
         time_type: time_type.as_deref(),

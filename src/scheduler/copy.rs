@@ -228,12 +228,13 @@ fn condition(batch: &Batch<'_>, base: &Base, columns: &[EngineColumn]) -> anyhow
     else {
         return Ok(String::new());
     };
+    let stored = batch.engine.stored_name(&time_column.column);
     let time = columns
         .iter()
-        .find(|column| column.name.eq_ignore_ascii_case(&time_column.column));
+        .find(|column| column.name.eq_ignore_ascii_case(&stored));
     let data_type = time.map(|column| column.data_type.as_str());
     let cut = data_type.map_or(cut, |data_type| widened(time_column, data_type, cut));
-    let condition = time_condition(time_column, data_type, cut)?;
+    let condition = time_condition(batch.engine, time_column, data_type, cut)?;
     Ok(format!(" WHERE NOT ({condition})"))
 }
 

@@ -266,6 +266,10 @@ impl EngineAdapter for Postgres {
         self.server.interrupt();
     }
 
+    fn by_bytes(&self, text: &str) -> String {
+        format!("{text} COLLATE \"C\"")
+    }
+
     fn lock_for_writing(&self, table: &TableName) -> Option<String> {
         Some(work::lock(&table.to_string()))
     }

@@ -23,7 +23,7 @@ pub(super) async fn write(
     } else {
         batch.query_over(time.range)?
     };
-    let condition = time_condition(column, Some(&time.data_type), time.range)?;
+    let condition = time_condition(batch.engine, column, Some(&time.data_type), time.range)?;
     // The outer condition keeps rows of other times out, whatever the query lets through.
     let rows = format!("{}\nWHERE {condition}", target.select(&query));
     let delete = format!("DELETE FROM {} WHERE {condition}", batch.table);
@@ -41,6 +41,6 @@ fn before(batch: &Batch<'_>, target: &Target, range: Interval) -> anyhow::Result
     let year_one = "0001-01-01T00:00:00Z".parse().context("a time")?;
     let past = Interval::new(year_one, range.start());
     let past = past.context("no batch begins in the year one")?;
-    let condition = time_condition(column, Some(&time.data_type), past)?;
+    let condition = time_condition(batch.engine, column, Some(&time.data_type), past)?;
     Ok(format!("{rows} WHERE {condition}"))
 }

@@ -14,23 +14,19 @@ mod seed;
 mod target;
 #[cfg(test)]
 mod tests;
+mod time;
 mod unmanaged;
 mod view;
 
 use std::time::Instant;
 
 use anyhow::Context;
-use chrono::DateTime;
-use chrono::TimeDelta;
-use chrono::Utc;
 
 use crate::engine::EngineAdapter;
 use crate::engine::Transaction;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::Template;
-use crate::model::TimeColumn;
-use crate::model::TimePart;
 use crate::scheduler::Scope;
 use crate::scheduler::audit::Audited;
 use crate::scheduler::audit::Subject;
@@ -41,7 +37,6 @@ use crate::scheduler::past::Marker;
 use crate::snapshot::Interval;
 use crate::sql::TableName;
 use crate::sql::quote_identifier;
-use crate::sql::quote_string;
 use crate::state::Lease;
 use crate::state::StateError;
 use crate::state::StateStore;
@@ -49,6 +44,8 @@ use crate::state::StateStore;
 pub(super) use describe::describe;
 pub(super) use describe::store;
 pub(super) use target::Known;
+pub(super) use time::time_condition;
+pub(super) use time::widened;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -146,6 +143,7 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     batch.run(&model.statements.after, transaction).await?;
     let time = target.as_ref().and_then(|target| target.time.as_ref());
     let subject = Subject {
+        engine: batch.engine,
         table: batch.table,
         range: match (&model.kind, time) {
             (ModelKind::Seed(_), _) => None,
@@ -268,95 +266,4 @@ impl Batch<'_> {
         }
         Ok(())
     }
-}
-
-/// `range`, widened to what the time column can tell apart.
-///
-/// A column of days cannot say which rows of a day belong to one hour of it: all of the day's rows are replaced, so
-/// the query has to give all of them.
-pub(super) fn widened(column: &TimeColumn, data_type: &str, range: Interval) -> Interval {
-    let data_type = data_type.to_ascii_uppercase();
-    let finest = if data_type == "DATE" {
-        Some(TimePart::Day)
-    } else if data_type.starts_with("TIMESTAMP") || data_type.starts_with("DATETIME") {
-        None
-    } else {
-        column.finest()
-    };
-    let Some(part) = finest else {
-        return range;
-    };
-    let last = range.end() - TimeDelta::microseconds(1);
-    let whole = part.begin(range.start()).zip(part.next(last));
-    whole
-        .and_then(|(start, end)| Interval::new(start, end))
-        .unwrap_or(range)
-}
-
-/// The condition that a row's time lies in `range`.
-///
-/// Dates and timestamps are compared as such, half-open; text and numbers by the column's format, both ends included
-/// because a formatted end would otherwise cut the last interval.
-///
-/// # Errors
-/// When texts of the format do not sort by time, so that no comparison finds the rows.
-pub(super) fn time_condition(
-    column: &TimeColumn,
-    data_type: Option<&str>,
-    range: Interval,
-) -> anyhow::Result<String> {
-    let name = quote_identifier(&column.column);
-    let data_type = data_type.unwrap_or("").to_ascii_uppercase();
-    let last = range.end() - TimeDelta::microseconds(1);
-    if data_type == "DATE" {
-        let day = |time: DateTime<Utc>| format!("CAST('{}' AS DATE)", time.format("%Y-%m-%d"));
-        return Ok(format!(
-            "{name} BETWEEN {} AND {}",
-            day(range.start()),
-            day(last)
-        ));
-    }
-    if is_timestamp(&data_type) {
-        let zoned = data_type.contains("TIME ZONE") || data_type == "TIMESTAMPTZ";
-        let instant = |time: DateTime<Utc>| {
-            let text = time.format("%Y-%m-%d %H:%M:%S%.6f");
-            if zoned {
-                format!("CAST('{text}+00:00' AS TIMESTAMPTZ)")
-            } else {
-                format!("CAST('{text}' AS TIMESTAMP)")
-            }
-        };
-        return Ok(format!(
-            "{name} >= {} AND {name} < {}",
-            instant(range.start()),
-            instant(range.end())
-        ));
-    }
-    anyhow::ensure!(
-        column.sorts(),
-        "the time column `{}` holds times as `{}`, which does not sort by time; \
-         use a format such as `%Y-%m-%d`, or a DATE or TIMESTAMP column",
-        column.column,
-        column.format
-    );
-    let number = ["INT", "DECIMAL", "NUMERIC", "DOUBLE", "FLOAT", "REAL"]
-        .iter()
-        .any(|word| data_type.contains(word));
-    let literal = |time: DateTime<Utc>| {
-        let text = column.format(time);
-        if number && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            text
-        } else {
-            quote_string(&text)
-        }
-    };
-    Ok(format!(
-        "{name} BETWEEN {} AND {}",
-        literal(range.start()),
-        literal(last)
-    ))
-}
-
-fn is_timestamp(data_type: &str) -> bool {
-    data_type.starts_with("TIMESTAMP") || data_type.starts_with("DATETIME")
 }

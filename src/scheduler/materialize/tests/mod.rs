@@ -3,6 +3,7 @@
 mod laws;
 
 use super::*;
+use crate::model::TimeColumn;
 
 fn range(start: &str, end: &str) -> Interval {
     Interval::new(start.parse().unwrap(), end.parse().unwrap()).unwrap()
