@@ -107,4 +107,5 @@ mod time_walk;
 #[cfg(unix)]
 mod together;
 mod whole_path;
+mod wider_sources;
 mod workspace;

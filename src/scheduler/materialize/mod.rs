@@ -6,6 +6,7 @@
 mod by_partition;
 mod by_unique_key;
 mod describe;
+mod fits;
 mod full;
 mod incremental;
 mod keys;

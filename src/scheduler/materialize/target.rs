@@ -11,6 +11,7 @@ use crate::model::TimeColumn;
 use crate::scheduler::believed::Believed;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::describe;
+use crate::scheduler::materialize::fits;
 use crate::scheduler::materialize::store;
 use crate::scheduler::materialize::widened;
 use crate::snapshot::Interval;
@@ -30,6 +31,8 @@ pub(crate) struct Known {
     /// Its columns, once it is there. Whoever holds the table is the only one to change them, and does so between fillings;
     /// statements of the model itself might, so for models with some nothing is kept.
     columns: OnceLock<Vec<EngineColumn>>,
+    /// That its types hold what the query gives.
+    fits: OnceLock<()>,
     /// That this process holds the table.
     pub(in crate::scheduler) held: Believed,
 }
@@ -106,13 +109,40 @@ async fn columns_of(batch: &Batch<'_>) -> anyhow::Result<Vec<EngineColumn>> {
         return Ok(columns.clone());
     }
     let columns = match batch.engine.columns(batch.table).await? {
-        Some(columns) => columns,
+        Some(columns) => {
+            check_types(batch, &columns).await?;
+            columns
+        }
         None => create(batch).await?,
     };
     if !batch.model.statements.surround_query() {
         known.get_or_init(|| columns.clone());
     }
     Ok(columns)
+}
+
+/// Fails when the query gives other types than when the table was made, and writing its rows would change values: what it
+/// reads belongs to somebody else, who may change it at any time. Asked once for each filling.
+async fn check_types(batch: &Batch<'_>, there: &[EngineColumn]) -> anyhow::Result<()> {
+    let (model, policy) = (batch.model, &batch.model.policy);
+    let changes = [policy.on_destructive_change, policy.on_additive_change];
+    // Who says so wants the table as it is.
+    let is_ignored = changes.contains(&OnChange::Ignore);
+    let mut declared = model.columns.iter().flatten();
+    let is_cast = model.columns.is_some() && declared.all(|column| column.data_type.is_some());
+    if is_ignored || is_cast || model.reads_itself || batch.known.fits.get().is_some() {
+        return Ok(());
+    }
+    let mut given = match batch.engine.validate(&batch.query()?).await {
+        Ok(given) => given,
+        // It may read what only those statements make.
+        Err(_) if !model.statements.before.is_empty() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    with_times(batch, &mut given)?;
+    fits::check(batch, there, &given)?;
+    batch.known.fits.get_or_init(|| ());
+    Ok(())
 }
 
 /// Whether a column of this type can hold times as the model says.
