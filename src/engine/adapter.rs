@@ -186,6 +186,11 @@ pub trait EngineAdapter: Send + Sync {
         text.to_owned()
     }
 
+    /// What the engine calls a type that Siding found itself, in the values of a seed.
+    fn type_name<'name>(&self, name: &'name str) -> Cow<'name, str> {
+        Cow::Borrowed(name)
+    }
+
     /// Makes a schema unless it exists.
     fn create_schema(&self, catalog: Option<&str>, schema: &str) -> String {
         let mut name = quote_identifier(schema);

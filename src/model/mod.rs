@@ -57,6 +57,7 @@ pub use reading::parse;
 pub use seed::CsvSettings;
 pub use seed::Seed;
 pub use seed::SeedError;
+pub use seed::SeedQuery;
 pub use seed::SeedRows;
 pub use selector::ChangedFiles;
 pub use selector::Selector;

@@ -1,6 +1,7 @@
 //! Rows that come with the project as a CSV file.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -95,6 +96,17 @@ pub struct SeedRows {
     pub columns: Vec<String>,
     /// One value per column; `None` is NULL.
     pub rows: Vec<Vec<Option<String>>>,
+    /// The line of the file that each row begins in, from 1.
+    pub lines: Vec<usize>,
+}
+
+/// A query that gives some rows of a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedQuery {
+    /// To be run as `INSERT INTO … <query>`.
+    pub sql: String,
+    /// Which rows, counted from 0.
+    pub rows: Range<usize>,
 }
 
 const ROWS_PER_STATEMENT: usize = 1000;
@@ -120,6 +132,10 @@ impl Seed {
         let mut names: Vec<String> = Vec::with_capacity(table.columns.len());
         for column in &mut table.columns {
             let name = name_of(column);
+            if name.is_empty() {
+                let message = format!("column {} has no name", names.len() + 1);
+                return Err(SeedError::BadLine { line: 1, message });
+            }
             if names.contains(&name) {
                 return Err(SeedError::DuplicateColumn(name));
             }
@@ -158,8 +174,30 @@ impl Seed {
     ///
     /// # Errors
     /// [`SeedError::MissingColumn`] if the file lacks a column; otherwise as [`Self::rows`].
-    pub fn insert_values(&self, columns: &[Column]) -> Result<Vec<String>, SeedError> {
+    pub fn insert_values(&self, columns: &[Column]) -> Result<Vec<SeedQuery>, SeedError> {
         let table = self.rows()?;
+        if table.rows.is_empty() {
+            return Ok(vec![self.query(&table, 0..0, columns)?]);
+        }
+        let starts = (0..table.rows.len()).step_by(ROWS_PER_STATEMENT);
+        starts
+            .map(|start| {
+                let end = (start + ROWS_PER_STATEMENT).min(table.rows.len());
+                self.query(&table, start..end, columns)
+            })
+            .collect()
+    }
+
+    /// A query that gives `rows` of `table`, which are this seed's, as [`Self::insert_values`] does.
+    ///
+    /// # Errors
+    /// [`SeedError::MissingColumn`] if the file lacks a column.
+    pub fn query(
+        &self,
+        table: &SeedRows,
+        rows: Range<usize>,
+        columns: &[Column],
+    ) -> Result<SeedQuery, SeedError> {
         let mut indexes = Vec::with_capacity(columns.len());
         for column in columns {
             // The names of `column_hashes` are the file's, in the dialect's case.
@@ -184,54 +222,55 @@ impl Seed {
                 }
             }
         }
-        if table.rows.is_empty() {
+        let found = table.rows.get(rows.clone()).unwrap_or_default();
+        if found.is_empty() {
             let nulls = vec!["NULL"; columns.len()].join(", ");
-            let query = format!("SELECT {casts} FROM (VALUES ({nulls})) AS t({names}) WHERE 1 = 0");
-            return Ok(vec![query]);
+            let sql = format!("SELECT {casts} FROM (VALUES ({nulls})) AS t({names}) WHERE 1 = 0");
+            return Ok(SeedQuery { sql, rows });
         }
-        let mut queries = Vec::new();
-        for rows in table.rows.chunks(ROWS_PER_STATEMENT) {
-            let mut query = format!("SELECT {casts} FROM (VALUES\n");
-            for (number, row) in rows.iter().enumerate() {
-                query.push_str(if number == 0 { "  (" } else { ",\n  (" });
-                for (position, index) in indexes.iter().enumerate() {
-                    if position > 0 {
-                        query.push_str(", ");
-                    }
-                    match row.get(*index).and_then(Option::as_deref) {
-                        Some(value) => query.push_str(&quote_string(value)),
-                        None => query.push_str("NULL"),
-                    }
+        let mut sql = format!("SELECT {casts} FROM (VALUES\n");
+        for (number, row) in found.iter().enumerate() {
+            sql.push_str(if number == 0 { "  (" } else { ",\n  (" });
+            for (position, index) in indexes.iter().enumerate() {
+                if position > 0 {
+                    sql.push_str(", ");
                 }
-                query.push(')');
+                match row.get(*index).and_then(Option::as_deref) {
+                    Some(value) => sql.push_str(&quote_string(value)),
+                    None => sql.push_str("NULL"),
+                }
             }
-            let _ = write!(query, "\n) AS t({names})");
-            queries.push(query);
+            sql.push(')');
         }
-        Ok(queries)
+        let _ = write!(sql, "\n) AS t({names})");
+        Ok(SeedQuery { sql, rows })
     }
 }
 
 fn read_rows(text: &str, settings: &CsvSettings) -> Result<SeedRows, SeedError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let byte = |character: char| u8::try_from(character).unwrap_or(b',');
-    let mut builder = csv::ReaderBuilder::new();
-    builder
-        .delimiter(byte(settings.delimiter))
-        .quote(byte(settings.quote))
-        .has_headers(true);
-    if let Some(escape) = settings.escape {
-        builder.escape(Some(byte(escape))).double_quote(false);
-    }
-    let mut reader = builder.from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| bad_line(&error, text))?;
+    let mut reader = builder(settings).from_reader(text.as_bytes());
+    let mut lines = Lines::of(text);
+    let headers = match reader.headers() {
+        Ok(headers) => headers.clone(),
+        Err(error) => return Err(bad_line(&error, &mut lines)),
+    };
     if headers.is_empty() || (headers.len() == 1 && headers[0].is_empty()) {
         return Err(SeedError::Empty);
     }
     let columns: Vec<String> = headers.iter().map(str::to_owned).collect();
     let mut rows = Vec::new();
+    let mut begins = Vec::new();
+    let mut last = 0;
     for record in reader.records() {
-        let record = record.map_err(|error| bad_line(&error, text))?;
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let start = error.position().map_or(last, start_of);
+                let open = open_quote(text, start, settings);
+                return Err(open.unwrap_or_else(|| bad_line(&error, &mut lines)));
+            }
+        };
         let values = record.iter().map(|field| {
             let is_null = (settings.keep_default_na
                 && (DEFAULT_NA.contains(&field) || field == "null"))
@@ -239,21 +278,97 @@ fn read_rows(text: &str, settings: &CsvSettings) -> Result<SeedRows, SeedError> 
             (!is_null).then(|| field.to_owned())
         });
         rows.push(values.collect());
+        last = record.position().map_or(last, start_of);
+        begins.push(lines.at(last));
     }
-    Ok(SeedRows { columns, rows })
+    if let Some(error) = open_quote(text, last, settings) {
+        return Err(error);
+    }
+    Ok(SeedRows {
+        columns,
+        rows,
+        lines: begins,
+    })
 }
 
-fn bad_line(error: &csv::Error, text: &str) -> SeedError {
-    let line = error.position().map_or(1, csv::Position::line);
+fn builder(settings: &CsvSettings) -> csv::ReaderBuilder {
+    let byte = |character: char| u8::try_from(character).unwrap_or(b',');
+    let mut builder = csv::ReaderBuilder::new();
+    builder
+        .delimiter(byte(settings.delimiter))
+        .quote(byte(settings.quote));
+    if let Some(escape) = settings.escape {
+        builder.escape(Some(byte(escape))).double_quote(false);
+    }
+    builder
+}
+
+fn start_of(position: &csv::Position) -> usize {
+    usize::try_from(position.byte()).unwrap_or(usize::MAX)
+}
+
+/// The error of a file whose last record, which begins at the byte `start`, has a quote that nothing ends: everything behind
+/// it would be one value.
+fn open_quote(text: &str, start: usize, settings: &CsvSettings) -> Option<SeedError> {
+    const END: &str = "end";
+    let rest = format!("{}\n{END}", text.get(start..)?);
+    let mut reader = builder(settings)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(rest.as_bytes());
+    let last = reader.records().last()?.ok()?;
+    if last.len() == 1 && &last[0] == END {
+        return None;
+    }
+    // It holds all lines from the one with the quote to the one that was added.
+    let inside = last.iter().next_back()?.matches('\n').count();
+    let line = text.get(..start)?.matches('\n').count() + rest.matches('\n').count() - inside + 1;
+    Some(SeedError::BadLine {
+        line,
+        message: "a quote is opened here and closed nowhere".to_owned(),
+    })
+}
+
+/// The lines of a text, asked for from its start to its end.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+        }
+    }
+
+    /// The line of the record that begins at the byte `start`, or behind the ends of lines there: the crate may place it
+    /// before them.
+    fn at(&mut self, start: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let ends = bytes.iter().skip(start);
+        let ends = ends.take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let start = (start + ends.count()).min(bytes.len());
+        let passed = bytes.get(self.at..start).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.at = self.at.max(start);
+        self.line
+    }
+}
+
+fn bad_line(error: &csv::Error, lines: &mut Lines<'_>) -> SeedError {
+    let line = error
+        .position()
+        .map_or(1, |position| lines.at(start_of(position)));
     let message = match error.kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => format!("the line has {len} fields, the header {expected_len}"),
         _ => "the line is no CSV".to_owned(),
     };
-    // The crate's line is that of the record's start, which may count the newline before it.
-    let line = usize::try_from(line).unwrap_or(usize::MAX);
-    let line = line.min(text.lines().count().max(1));
     SeedError::BadLine { line, message }
 }
 
@@ -345,8 +460,10 @@ mod tests {
     fn rows_are_one_query_with_casts() {
         let (seed, mut columns) = seed("Id,name\n1,O'Brien\n2,NULL\n").unwrap();
         columns.reverse();
+        let queries = seed.insert_values(&columns).unwrap();
+        let texts: Vec<String> = queries.into_iter().map(|query| query.sql).collect();
         assert_eq!(
-            seed.insert_values(&columns).unwrap(),
+            texts,
             [
                 "SELECT CAST(\"name\" AS TEXT) AS \"name\", CAST(\"id\" AS BIGINT) AS \"id\" FROM (VALUES\n  \
               ('O''Brien', '1'),\n  (NULL, '2')\n) AS t(\"name\", \"id\")"
@@ -375,6 +492,37 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_that_nothing_ends_is_named_and_one_that_ends_with_the_file_is_none() {
+        let line_of = |text: &str| match seed(text) {
+            Err(SeedError::BadLine { line, message }) => {
+                assert!(message.contains("a quote is opened here"), "{message}");
+                Some(line)
+            }
+            Ok(_) => None,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(line_of("a,b\n1,\"x\n2,y\n3,z\n"), Some(2));
+        assert_eq!(line_of("a,b\r\n1,x\r\n2,\"y\r\n"), Some(3));
+        assert_eq!(line_of("a,b\n1,\"p\nq\"\n\"2,y\n3,z"), Some(4));
+        assert_eq!(line_of("\u{feff}a,b\n1,x\n\"2,"), Some(3));
+        assert_eq!(line_of("a,b\n\"1\n2\",\"x\n"), Some(3));
+        for closed in [
+            "a,b\n1,\"x\"",
+            "a,b\n1,\"x\ny\"\n\n",
+            "a,b\n1,\"\"\"\"\n",
+            "a\n\"\"",
+        ] {
+            assert_eq!(line_of(closed), None, "{closed}");
+        }
+    }
+
+    #[test]
+    fn each_row_knows_its_line() {
+        let (seed, _) = seed("a,b\r\n1,\"x\r\ny\"\r\n\r\n2,z\r\n3,w").unwrap();
+        assert_eq!(seed.rows().unwrap().lines, [2, 5, 6]);
+    }
+
+    #[test]
     fn a_bad_line_is_named() {
         let error = seed("a,b\n1,2\n3\n").unwrap_err();
         assert_eq!(
@@ -385,6 +533,13 @@ mod tests {
             }
         );
         assert_eq!(seed("").unwrap_err(), SeedError::Empty);
+        assert_eq!(
+            seed("a,,b\n1,2,3\n").unwrap_err(),
+            SeedError::BadLine {
+                line: 1,
+                message: "column 2 has no name".to_owned()
+            }
+        );
         assert_eq!(
             seed("a,A\n1,2\n").unwrap_err(),
             SeedError::DuplicateColumn("a".to_owned())

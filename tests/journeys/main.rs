@@ -101,6 +101,7 @@ mod scenario_p5;
 mod scenario_p6;
 mod scenario_p7;
 mod scenario_p9;
+mod seed_files;
 mod table_diff;
 mod text_times;
 mod time_walk;

@@ -156,6 +156,7 @@ impl<'a> Builder<'a> {
         if let ModelKind::Seed(seed) = &model.kind {
             let columns = model.columns.as_deref().unwrap_or_default();
             let rows = seed.insert_values(columns).expect("the seed was read");
+            let rows: Vec<String> = rows.into_iter().map(|rows| rows.sql).collect();
             return rows.join(" UNION ALL ");
         }
         let scope = Scope {

@@ -270,6 +270,13 @@ impl EngineAdapter for Postgres {
         format!("{text} COLLATE \"C\"")
     }
 
+    fn type_name<'name>(&self, name: &'name str) -> Cow<'name, str> {
+        match name.eq_ignore_ascii_case("DOUBLE") {
+            true => Cow::Borrowed("DOUBLE PRECISION"),
+            false => Cow::Borrowed(name),
+        }
+    }
+
     fn lock_for_writing(&self, table: &TableName) -> Option<String> {
         Some(work::lock(&table.to_string()))
     }
