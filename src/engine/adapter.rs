@@ -272,9 +272,15 @@ pub trait EngineAdapter: Send + Sync {
         true
     }
 
-    /// As a transaction's first statement: keeps other writers of a table, which is there, waiting until its end, so that
-    /// two that delete the same rows and write them again do not both write. `None` where two cannot meet.
+    /// As a transaction's first statement: says until its end that a table is written. Transactions that say so do not wait
+    /// for each other. `None` where only one process writes.
     fn lock_for_writing(&self, _table: &TableName) -> Option<String> {
+        None
+    }
+
+    /// Waits until no transaction that said so before writes the table any more, and holds up those that say so later until
+    /// the end of its own. `None` where only one process writes.
+    fn wait_for_writers(&self, _table: &TableName) -> Option<String> {
         None
     }
 

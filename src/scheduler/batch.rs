@@ -55,7 +55,7 @@ pub(super) async fn run(
         tokio::time::sleep(control.grace).await;
     };
     // Dropping the writing ends its transaction without a commit.
-    let (written, took) = tokio::select! {
+    let written = tokio::select! {
         written = with_retries(filling, &batch) => written?,
         () = stopped => return Err(Stopped.into()),
         () = filling.keeper.lost() => anyhow::bail!(
@@ -76,7 +76,7 @@ pub(super) async fn run(
         units,
         rows: written.rows,
         bytes: None,
-        took,
+        took: written.took,
         finished_at: control.now(),
     };
     Ok(Done {
@@ -86,11 +86,8 @@ pub(super) async fn run(
     })
 }
 
-/// Writes the batch; an error that may pass is tried again. The time is that of the try that went well.
-async fn with_retries(
-    filling: &Filling<'_>,
-    batch: &Batch<'_>,
-) -> anyhow::Result<(Written, Duration)> {
+/// Writes the batch; an error that may pass is tried again.
+async fn with_retries(filling: &Filling<'_>, batch: &Batch<'_>) -> anyhow::Result<Written> {
     let retrying = |message: String, delay| {
         (filling.report)(Progress::Retrying {
             name: batch.model.name.clone(),
@@ -98,11 +95,7 @@ async fn with_retries(
             delay,
         });
     };
-    let write = async || {
-        let started = Instant::now();
-        let written = materialize::write(batch).await?;
-        Ok((written, started.elapsed()))
-    };
+    let write = async || materialize::write(batch).await;
     retry(filling.control, write, retrying).await
 }
 

@@ -166,6 +166,7 @@ async fn write(
         (alters, warnings) = settled(batch, found, rules)?;
     }
     let source = format!("SELECT * FROM {}{condition}", base.table);
+    materialize::wait_for_writers(batch).await?;
     let mut transaction = batch.engine.begin().await?;
     let mut rows = 0;
     for statement in batch

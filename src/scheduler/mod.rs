@@ -10,6 +10,7 @@ mod batch;
 mod believed;
 mod control;
 mod copy;
+mod failures;
 mod hold;
 mod materialize;
 mod moves;

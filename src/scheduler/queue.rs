@@ -32,6 +32,8 @@ use crate::scheduler::batch;
 use crate::scheduler::batch::Done;
 use crate::scheduler::batch::EnvironmentChanged;
 use crate::scheduler::copy;
+use crate::scheduler::failures::Failures;
+use crate::scheduler::failures::is_of_its_batch;
 use crate::scheduler::hold::hold;
 use crate::scheduler::materialize;
 use crate::scheduler::materialize::Batch;
@@ -261,18 +263,14 @@ async fn fill_table(
         });
     }
     let units = unit_counter(model);
-    let (mut batches, known) = (batches.into_iter(), Known::default());
+    let (all, known) = (batches.clone(), Known::default());
+    let mut batches = batches.into_iter();
     let (mut running, mut written) = (FuturesUnordered::new(), Unrecorded::default());
-    let (mut is_made, mut failed) = (false, None);
+    // The first one makes the table, which two cannot do at once.
+    let (mut most, mut is_made, mut failures) = (1, false, Failures::default());
     loop {
-        // The first one makes the table, which two cannot do at once.
-        let most = if is_made {
-            batches_at_once(filling, model)
-        } else {
-            1
-        };
         // What runs is never dropped half way for the failure of another batch.
-        while failed.is_none() && running.len() < most {
+        while !failures.is_over && running.len() < most {
             let Some(range) = batches.next() else {
                 break;
             };
@@ -295,7 +293,7 @@ async fn fill_table(
             ended = running.next() => ended,
             () = written.due() => {
                 if let Err(error) = written.record(filling, work, lease, &mut past, outcome).await {
-                    failed.get_or_insert(error);
+                    failures.add(error, true);
                 }
                 continue;
             }
@@ -303,11 +301,15 @@ async fn fill_table(
         let is_last = ended.is_none();
         match ended {
             Some(Ok(done)) => {
-                is_made = true;
+                if !is_made {
+                    is_made = true;
+                    most = batches_at_once(filling, model, &known, &all);
+                }
                 written.add(done);
             }
             Some(Err(error)) => {
-                failed.get_or_insert(error);
+                let is_over = model.depends_on_its_past() || !is_of_its_batch(&error);
+                failures.add(error, is_over);
             }
             None => {}
         }
@@ -316,21 +318,32 @@ async fn fill_table(
                 .record(filling, work, lease, &mut past, outcome)
                 .await
         {
-            failed.get_or_insert(error);
+            failures.add(error, true);
         }
         if is_last {
-            return failed.map_or(Ok(()), Err);
+            return failures.result(all.len(), batches.len());
         }
     }
 }
 
-/// How many batches of one model may be written at the same time.
-fn batches_at_once(filling: &Filling<'_>, model: &Model) -> usize {
-    if model.depends_on_its_past() {
+/// How many of `batches` of one model may be written at the same time.
+fn batches_at_once(
+    filling: &Filling<'_>,
+    model: &Model,
+    known: &Known,
+    batches: &[Interval],
+) -> usize {
+    // What statements beside the query do is not ours to know.
+    if model.depends_on_its_past() || model.statements.surround_query() {
         return 1;
     }
     let most = filling.engine.concurrency().max(1);
     match &model.kind {
+        ModelKind::IncrementalByTimeRange { time_column, .. }
+            if !known.tells_apart(time_column, batches) =>
+        {
+            1
+        }
         ModelKind::IncrementalByTimeRange {
             batch_concurrency, ..
         } => batch_concurrency.map_or(most, |wanted| {

@@ -111,6 +111,12 @@ impl Postgres {
     }
 }
 
+/// Takes the lock that stands for writing `table`, by this function.
+fn writing(function: &str, table: &TableName) -> String {
+    let key = quote_string(&format!("siding table {table}"));
+    format!("SELECT {function}(hashtextextended({key}, 0))")
+}
+
 /// Gives indexes of `table` other names whose own are taken in `schema`: there is one of each name in a schema.
 fn free_index_names(table: &TableName, schema: &str) -> String {
     format!(
@@ -278,7 +284,11 @@ impl EngineAdapter for Postgres {
     }
 
     fn lock_for_writing(&self, table: &TableName) -> Option<String> {
-        Some(work::lock(&table.to_string()))
+        Some(writing("pg_advisory_xact_lock_shared", table))
+    }
+
+    fn wait_for_writers(&self, table: &TableName) -> Option<String> {
+        Some(writing("pg_advisory_xact_lock", table))
     }
 
     fn move_table(&self, from: &TableName, to: &TableName) -> Vec<String> {

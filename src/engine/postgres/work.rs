@@ -406,7 +406,7 @@ impl Worker<'_> {
 }
 
 /// Keeps other writers waiting, not readers. Takes no look at any data, so what is read after it is up to date.
-pub(super) fn lock(table: &str) -> String {
+fn lock(table: &str) -> String {
     format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
 }
 

@@ -18,7 +18,9 @@ mod tests;
 mod time;
 mod unmanaged;
 mod view;
+mod writers;
 
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -47,6 +49,7 @@ pub(super) use describe::store;
 pub(super) use target::Known;
 pub(super) use time::time_condition;
 pub(super) use time::widened;
+pub(super) use writers::wait as wait_for_writers;
 
 /// One batch to write.
 pub(super) struct Batch<'a> {
@@ -71,6 +74,8 @@ pub(super) struct Batch<'a> {
 pub(super) struct Written {
     pub(super) rows: Option<u64>,
     pub(super) audited: Audited,
+    /// From its first statement to its commit: what it waited for before is no work of its own.
+    pub(super) took: Duration,
 }
 
 /// Writes a batch; when it returns, the rows are visible, audited and marked, or nothing changed.
@@ -81,16 +86,15 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     } else {
         None
     };
+    if target.is_some() {
+        writers::wait(batch).await?;
+    }
     let mut open = batch.engine.begin().await?;
     let transaction = open.as_mut();
-    if target.is_some()
-        && let Some(lock) = batch.engine.lock_for_writing(batch.table)
-    {
-        transaction.execute(&lock).await?;
-        if let Some(marker) = &batch.marker {
-            marker.check(transaction).await?;
-        }
+    if target.is_some() {
+        writers::join(batch, transaction).await?;
     }
+    let started = Instant::now();
     batch.run(&model.statements.before, transaction).await?;
     let rows = match (&model.kind, &target) {
         (ModelKind::View, _) => view::write(batch, transaction).await?,
@@ -165,7 +169,11 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     if target.is_none() {
         describe(batch).await;
     }
-    Ok(Written { rows, audited })
+    Ok(Written {
+        rows,
+        audited,
+        took: started.elapsed(),
+    })
 }
 
 /// Fails when the table of `batch` is no longer this process's to write.

@@ -33,6 +33,8 @@ pub(crate) struct Known {
     columns: OnceLock<Vec<EngineColumn>>,
     /// That its types hold what the query gives.
     fits: OnceLock<()>,
+    /// That nobody who had the table before is writing it any more.
+    pub(super) is_alone: OnceLock<()>,
     /// That this process holds the table.
     pub(in crate::scheduler) held: Believed,
 }
@@ -43,6 +45,27 @@ pub(super) struct TargetTime {
     pub(super) data_type: String,
     /// The batch's range, widened to what the column can tell apart.
     pub(super) range: Interval,
+}
+
+impl Known {
+    /// Whether each of `ranges` has rows of its own, for a time column that may not tell all of them apart: then batches of
+    /// them may be written at the same time.
+    pub(in crate::scheduler) fn tells_apart(
+        &self,
+        column: &TimeColumn,
+        ranges: &[Interval],
+    ) -> bool {
+        let known = self.columns.get().into_iter().flatten();
+        let mut known = known.filter(|known| known.name.eq_ignore_ascii_case(&column.column));
+        // Where its type is not known, it may be one of these.
+        let types = known
+            .next()
+            .map_or_else(|| vec!["DATE", "TEXT"], |known| vec![&*known.data_type]);
+        ranges.iter().all(|range| {
+            let mut types = types.iter();
+            types.all(|data_type| widened(column, data_type, *range) == *range)
+        })
+    }
 }
 
 impl Target {
