@@ -43,6 +43,12 @@ pub enum EngineError {
         /// What is missing.
         message: String,
     },
+    /// What a statement would make anew with other columns has others that stand on it.
+    #[error("{message}")]
+    Needed {
+        /// What gets other columns, and who stands on it.
+        message: String,
+    },
     /// Another transaction changed the same thing first; the whole transaction may be tried again.
     #[error("another transaction changed the same object: {message}\nin the statement: {sql}")]
     Conflict {
@@ -136,6 +142,7 @@ impl EngineError {
             | Self::Statement { .. }
             | Self::MissingObject { .. }
             | Self::NoRoom { .. }
+            | Self::Needed { .. }
             | Self::Interrupted { .. }
             | Self::Closed { .. }
             | Self::CommitUnknown { .. }
@@ -162,6 +169,7 @@ impl EngineError {
             Self::Connect { .. }
             | Self::Statement { .. }
             | Self::MissingObject { .. }
+            | Self::Needed { .. }
             | Self::Conflict { .. }
             | Self::Interrupted { .. }
             | Self::Closed { .. }

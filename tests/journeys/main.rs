@@ -66,6 +66,7 @@ mod leases;
 mod ledger;
 mod lineage;
 mod meanwhile;
+mod new_columns;
 mod own_server;
 mod physical_tables;
 mod pipeline;

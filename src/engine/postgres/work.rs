@@ -17,7 +17,6 @@ use futures::StreamExt;
 use crate::engine::EngineColumn;
 use crate::engine::EngineError;
 use crate::engine::Rows;
-use crate::engine::error::excerpt;
 use crate::engine::postgres::belongings::kept_rights;
 use crate::engine::postgres::names::shortened;
 use crate::engine::postgres::rows::Column as TextColumn;
@@ -86,16 +85,14 @@ impl Failure {
     }
 
     /// Says `why` a drop was tried, if it failed because others depend on the object.
-    fn unless_needed(self, sql: &str, why: impl Fn() -> String) -> EngineError {
+    fn unless_needed(self, why: impl Fn() -> String) -> EngineError {
         match self.error {
             EngineError::Statement { message, .. } if self.state.as_deref() == Some(NEEDED) => {
-                EngineError::Statement {
-                    sql: excerpt(sql),
-                    message: format!(
-                        "{}, but {message}; change or drop what depends on it, then try again",
-                        why()
-                    ),
-                }
+                let message = format!(
+                    "{}, but {message}; change or drop what depends on it, then try again",
+                    why()
+                );
+                EngineError::Needed { message }
             }
             other => other,
         }
@@ -112,7 +109,7 @@ impl Worker<'_> {
     /// Runs one statement and returns how many rows it wrote. Needs a transaction for the statements of ours.
     pub(super) async fn execute(&mut self, sql: &str) -> Result<u64, EngineError> {
         if let Some((table, query)) = split(sql, REPLACE_TABLE) {
-            return self.replace_table(sql, table, query).await;
+            return self.replace_table(table, query).await;
         }
         if let Some((view, query)) = split(sql, REPLACE_VIEW) {
             return self.replace_view(sql, view, query).await;
@@ -309,12 +306,7 @@ impl Worker<'_> {
         }
     }
 
-    async fn replace_table(
-        &mut self,
-        sql: &str,
-        table: &str,
-        query: &str,
-    ) -> Result<u64, EngineError> {
+    async fn replace_table(&mut self, table: &str, query: &str) -> Result<u64, EngineError> {
         let create = format!("CREATE TABLE {table} AS {query}");
         // Before anything is read: what another writer commits meanwhile is seen then.
         self.savepoint("SAVEPOINT siding").await?;
@@ -342,7 +334,7 @@ impl Worker<'_> {
         }
         match self.try_run(&format!("DROP TABLE {table}"), false).await {
             Ok(_) => self.run(&create, false).await.map(|done| done.written),
-            Err(failure) => Err(failure.unless_needed(sql, || {
+            Err(failure) => Err(failure.unless_needed(|| {
                 format!(
                     "the query of {table} has other columns than the table ({})",
                     differences(&old, &new)
@@ -368,7 +360,7 @@ impl Worker<'_> {
                 let kept = self.query(&kept_rights(view)).await?.strings("text")?;
                 let dropped = self.try_run(&format!("DROP VIEW {view}"), false).await;
                 dropped.map_err(|failure| {
-                    failure.unless_needed(sql, || format!("{view} gets other columns"))
+                    failure.unless_needed(|| format!("{view} gets other columns"))
                 })?;
                 let create = format!("CREATE VIEW {view} AS {query}");
                 let written = self.run(&create, false).await?.written;

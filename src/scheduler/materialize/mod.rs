@@ -12,6 +12,7 @@ mod incremental;
 mod keys;
 mod scd;
 mod seed;
+mod standing;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::scheduler::Scope;
 use crate::scheduler::audit::Audited;
 use crate::scheduler::audit::Subject;
 use crate::scheduler::audit::run_audits;
+use crate::scheduler::materialize::standing::Standing;
 use crate::scheduler::materialize::target::Target;
 use crate::scheduler::moves::stand_in;
 use crate::scheduler::past::Marker;
@@ -80,6 +82,17 @@ pub(super) struct Written {
 
 /// Writes a batch; when it returns, the rows are visible, audited and marked, or nothing changed.
 pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
+    match write_under(batch, &[]).await {
+        Err(error) if standing::is_in_the_way(&error) => {
+            let views = standing::on(batch, &error).await?;
+            write_under(batch, &views).await
+        }
+        written => written,
+    }
+}
+
+/// The same, where `views` stand on the table that is made anew.
+async fn write_under(batch: &Batch<'_>, views: &[Standing]) -> anyhow::Result<Written> {
     let model = batch.model;
     let target = if needs_target(model) {
         Some(Target::of(batch).await?)
@@ -96,6 +109,7 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
     }
     let started = Instant::now();
     batch.run(&model.statements.before, transaction).await?;
+    standing::take_away(batch, views, transaction).await?;
     let rows = match (&model.kind, &target) {
         (ModelKind::View, _) => view::write(batch, transaction).await?,
         (ModelKind::Full | ModelKind::MaterializedView, None) => {
@@ -145,6 +159,7 @@ pub(super) async fn write(batch: &Batch<'_>) -> anyhow::Result<Written> {
             transaction.execute_all(&statements).await?;
         }
     }
+    standing::put_back(views, transaction).await?;
     batch.run(&model.statements.after, transaction).await?;
     let time = target.as_ref().and_then(|target| target.time.as_ref());
     let subject = Subject {
