@@ -1,14 +1,21 @@
 //! Columns that a model's kind names and that its query does not give.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::model::ScdChange;
+use crate::model::parse;
 use crate::project::FileTree;
 use crate::snapshot::Candidate;
+use crate::sql::ProblemKind;
+use crate::sql::Query;
+use crate::sql::Schema;
+use crate::sql::fold;
 use crate::sql::tokens;
+use crate::sql::tokens::Token;
 use crate::sql::tokens::TokenKind;
 
 /// One diagnostic for each such column, in order of the models.
@@ -23,17 +30,24 @@ pub(super) fn missing_columns(
         let Some(columns) = candidate.columns() else {
             continue;
         };
+        let is_known = |name: &str| {
+            let mut columns = columns.iter();
+            columns.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let mut unknown = named(candidate);
+        unknown.retain(|(_, name)| !is_known(name));
+        unknown.extend(in_expressions(candidate, &columns));
+        unknown.extend(in_merges(candidate, &columns));
+        if unknown.is_empty() {
+            diagnostics.extend(taken(candidate, files));
+            continue;
+        }
         let reads_external = candidate.parents.iter().any(|parent| {
             let parent = candidates.get(&parent.name);
             parent.is_some_and(|parent| parent.model.kind == ModelKind::External)
         });
-        for (property, name) in named(candidate) {
-            let is_known = columns
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(&name));
-            if is_known {
-                continue;
-            }
+        let reads_external = reads_external && !names_its_columns(candidate);
+        for (property, name) in unknown {
             let message = format!(
                 "`{property}` names `{name}`, which the query of `{}` does not give",
                 candidate.id.name
@@ -49,6 +63,80 @@ pub(super) fn missing_columns(
         diagnostics.extend(taken(candidate, files));
     }
     diagnostics
+}
+
+/// Whether the query itself says what columns it gives, whatever others have.
+fn names_its_columns(candidate: &Candidate) -> bool {
+    let query = parse(&candidate.model);
+    query.is_some_and(|query| query.meaning(&|_| None).column_names().is_some())
+}
+
+/// The columns within expressions of the keys that are not among `columns`, each with the property that names it.
+fn in_expressions(candidate: &Candidate, columns: &[String]) -> Vec<(&'static str, String)> {
+    let (model, schema) = (
+        &candidate.model,
+        columns.iter().map(|name| (name.clone(), None)),
+    );
+    let schema = Arc::new(Schema::new(schema));
+    let keys: &[String] = match &model.kind {
+        ModelKind::IncrementalByUniqueKey(key) => &key.unique_key,
+        ModelKind::ScdType2(scd) => &scd.unique_key,
+        _ => &[],
+    };
+    let partitions = model.storage.partitioned_by.iter();
+    let parts = partitions.map(|part| ("partitioned_by", part));
+    let parts = parts.chain(keys.iter().map(|part| ("unique_key", part)));
+    let mut found = Vec::new();
+    for (property, part) in parts.filter(|(_, part)| alone(part).is_none()) {
+        let sql = format!("SELECT {part} AS part FROM siding_rows");
+        let meaning = Query::parse(&sql, model.dialect).meaning(&|_| Some(Arc::clone(&schema)));
+        let unknown = meaning.problems.iter();
+        let unknown = unknown.filter(|problem| problem.kind == ProblemKind::Unknown);
+        found.extend(unknown.filter_map(|problem| {
+            let place = usize::try_from(problem.place.1).ok()?.checked_sub(1)?;
+            let (start, _) = sql.char_indices().nth(place)?;
+            let name = tokens::tokenize(&sql[start..], model.dialect);
+            let name = name.first()?.text(&sql[start..]);
+            Some((property, alone(name).unwrap_or_else(|| name.to_owned())))
+        }));
+    }
+    found
+}
+
+/// The columns of `source` and `target` in the clauses of a merge that are not among `columns`.
+fn in_merges(candidate: &Candidate, columns: &[String]) -> Vec<(&'static str, String)> {
+    let model = &candidate.model;
+    let ModelKind::IncrementalByUniqueKey(key) = &model.kind else {
+        return Vec::new();
+    };
+    let clauses = [
+        ("when_matched", key.when_matched.as_deref()),
+        ("merge_filter", key.merge_filter.as_deref()),
+    ];
+    let mut found = Vec::new();
+    for (property, text) in clauses {
+        let text = text.unwrap_or_default();
+        let tokens = tokens::tokenize(text, model.dialect);
+        let name = |token: &Token| match token.kind {
+            TokenKind::Word => Some(fold(model.dialect, token.text(text), false)),
+            TokenKind::QuotedIdentifier => Some(tokens::unquote(token.text(text), model.dialect)),
+            _ => None,
+        };
+        for parts in tokens.windows(3) {
+            let side = name(&parts[0]);
+            let is_side = side.is_some_and(|side| {
+                side.eq_ignore_ascii_case("source") || side.eq_ignore_ascii_case("target")
+            });
+            let column = name(&parts[2]).filter(|_| is_side && parts[1].is_mark(text, "."));
+            let unknown = column.filter(|column| {
+                let mut columns = columns.iter();
+                !columns.any(|known| known.eq_ignore_ascii_case(column))
+            });
+            found.extend(unknown.map(|column| (property, column)));
+        }
+    }
+    found.dedup();
+    found
 }
 
 /// The columns that the kind and the table's layout name, each with the property that does.

@@ -55,6 +55,26 @@ pub(crate) fn columns_that_the_query_does_not_give_are_found_with_their_line() {
 }
 
 #[test]
+pub(crate) fn columns_within_expressions_and_merges_are_looked_for_too() {
+    refused(
+        "INCREMENTAL_BY_PARTITION, partitioned_by (date_trunc('day', zz))",
+        &["models/m.sql:3", "`partitioned_by` names `zz`"],
+    );
+    refused(
+        "INCREMENTAL_BY_UNIQUE_KEY (unique_key (id, coalesce(zz, 1)))",
+        &["models/m.sql:3", "`unique_key` names `zz`"],
+    );
+    refused(
+        "INCREMENTAL_BY_UNIQUE_KEY (unique_key id, when_matched (WHEN MATCHED THEN UPDATE SET v = source.zz))",
+        &["models/m.sql:3", "`when_matched` names `zz`"],
+    );
+    refused(
+        "INCREMENTAL_BY_UNIQUE_KEY (unique_key id, merge_filter target.zz > 1)",
+        &["models/m.sql:3", "`merge_filter` names `zz`"],
+    );
+}
+
+#[test]
 pub(crate) fn a_time_column_of_a_type_without_time_is_refused() {
     refused(
         "INCREMENTAL_BY_TIME_RANGE (time_column flag)",

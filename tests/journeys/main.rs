@@ -42,6 +42,7 @@ mod environment_life;
 mod estimates;
 mod fake_github;
 mod fingerprint;
+mod first_batch;
 mod forward_only;
 mod fresh_build;
 mod fuzz_corpus;

@@ -13,14 +13,16 @@ pub(super) async fn write(
     transaction: &mut dyn Transaction,
 ) -> anyhow::Result<Option<u64>> {
     let rows = target.select(&batch.query()?);
+    let key = Key::of(&batch.model.storage.partitioned_by, batch, target)?;
     if batch.first {
+        // Not only once there are partitions to replace.
+        key.try_out(batch, "partitioned_by", transaction).await?;
         transaction
             .execute(&format!("DELETE FROM {}", batch.table))
             .await?;
         let insert = batch.engine.insert(batch.table, &target.names(), &rows);
         return Ok(Some(transaction.execute(&insert).await?));
     }
-    let key = Key::of(&batch.model.storage.partitioned_by, batch, target)?;
     let stage = Stage::make(batch, &rows, transaction).await?;
     let same = key.equal(stage.has_nulls(&key, transaction).await?);
     transaction

@@ -2,6 +2,8 @@
 //!
 //! A NULL in a key is a value like any other, so that running a batch again changes nothing.
 
+use anyhow::Context;
+
 use crate::engine::Transaction;
 use crate::model::UniqueKey;
 use crate::scheduler::materialize::Batch;
@@ -28,12 +30,18 @@ pub(super) async fn write(
             .await?;
     }
     let key = Key::of(&unique_key.unique_key, batch, target)?;
+    if batch.first {
+        key.try_out(batch, "unique_key", transaction).await?;
+    }
     let rows = target.select(&batch.query()?);
     let mut stage = Stage::make(batch, &rows, transaction).await?;
-    stage.make_unique(batch, &key, None, transaction).await?;
+    stage
+        .make_unique(batch, &key, None, &target.columns, transaction)
+        .await?;
     let has_nulls = stage.has_nulls(&key, transaction).await?;
     let rows = if merges && !batch.first {
-        merge(batch, unique_key, target, has_nulls, transaction).await?
+        let source = Stage::name();
+        merge(batch, unique_key, target, &source, has_nulls, transaction).await?
     } else {
         if !batch.first {
             transaction
@@ -45,7 +53,13 @@ pub(super) async fn write(
                 ))
                 .await?;
         }
-        stage.insert_all(batch, target, transaction).await?
+        let rows = stage.insert_all(batch, target, transaction).await?;
+        if merges {
+            // Without rows: what is wrong with its clauses is wrong from the first batch on.
+            let nothing = format!("(SELECT * FROM {} WHERE FALSE)", Stage::name());
+            merge(batch, unique_key, target, &nothing, has_nulls, transaction).await?;
+        }
+        rows
     };
     stage.remove(transaction).await?;
     Ok(Some(rows))
@@ -55,6 +69,7 @@ async fn merge(
     batch: &Batch<'_>,
     unique_key: &UniqueKey,
     target: &Target,
+    source: &str,
     has_nulls: bool,
     transaction: &mut dyn Transaction,
 ) -> anyhow::Result<u64> {
@@ -73,9 +88,14 @@ async fn merge(
         format!("WHEN MATCHED THEN UPDATE SET {}", set.join(", "))
     };
     let matched = unique_key.when_matched.clone().unwrap_or_else(replace);
-    let source = Stage::name();
     let statement = batch
         .engine
-        .merge(batch.table, &source, &on, &matched, &names);
-    Ok(transaction.execute(&statement).await?)
+        .merge(batch.table, source, &on, &matched, &names);
+    let merged = transaction.execute(&statement).await;
+    merged.with_context(|| {
+        format!(
+            "merging by the `when_matched` and `merge_filter` of `{}`",
+            batch.model.name
+        )
+    })
 }

@@ -2,9 +2,11 @@
 
 use anyhow::Context;
 
+use crate::engine::EngineColumn;
 use crate::engine::Transaction;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::target::Target;
+use crate::sql::Dialect;
 use crate::sql::fold;
 use crate::sql::quote_identifier;
 use crate::sql::tokens;
@@ -41,6 +43,28 @@ impl<'a> Key<'a> {
             }
         }
         Ok(Self(parts))
+    }
+
+    /// Fails when the engine cannot compute the expressions over the batch's table, with the property that they are of.
+    pub(super) async fn try_out(
+        &self,
+        batch: &Batch<'_>,
+        property: &str,
+        transaction: &mut dyn Transaction,
+    ) -> anyhow::Result<()> {
+        if self.0.iter().all(|part| part.starts_with('"')) {
+            return Ok(());
+        }
+        let sql = format!("SELECT {} FROM {} WHERE FALSE", self.list(), batch.table);
+        let tried = transaction.query(&sql).await;
+        tried.with_context(|| {
+            format!(
+                "computing the `{property}` ({}) of `{}`",
+                self.list(),
+                batch.model.name
+            )
+        })?;
+        Ok(())
     }
 
     /// The expressions as a list.
@@ -154,6 +178,31 @@ fn qualified(expression: &str, columns: &[String], side: &str, batch: &Batch<'_>
     text
 }
 
+/// The words that let a query give equal rows once. PostgreSQL has types that know no equality: their texts are compared.
+fn distinct(batch: &Batch<'_>, columns: &[EngineColumn]) -> String {
+    const WITHOUT: [&str; 9] = [
+        "JSON", "XML", "POINT", "LINE", "LSEG", "BOX", "PATH", "POLYGON", "CIRCLE",
+    ];
+    let is_without = |column: &EngineColumn| {
+        let element = column.data_type.trim_end_matches("[]");
+        batch.engine.dialect() == Dialect::Postgres && WITHOUT.contains(&element)
+    };
+    if !columns.iter().any(is_without) {
+        return "DISTINCT".to_owned();
+    }
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let name = quote_identifier(&column.name);
+            match is_without(column) {
+                true => format!("CAST({name} AS TEXT)"),
+                false => name,
+            }
+        })
+        .collect();
+    format!("DISTINCT ON ({})", columns.join(", "))
+}
+
 /// A batch's rows in a temporary table of the transaction.
 pub(super) struct Stage;
 
@@ -213,6 +262,7 @@ impl Stage {
         batch: &Batch<'_>,
         key: &Key<'_>,
         also: Option<&str>,
+        columns: &[EngineColumn],
         transaction: &mut dyn Transaction,
     ) -> anyhow::Result<()> {
         let list = match also {
@@ -223,7 +273,11 @@ impl Stage {
             return Ok(());
         }
         let other = "_siding_distinct";
-        let distinct = format!("SELECT DISTINCT * FROM {}", Self::name());
+        let distinct = format!(
+            "SELECT {} * FROM {}",
+            distinct(batch, columns),
+            Self::name()
+        );
         let create = batch.engine.create_temporary_table_as(other, &distinct);
         transaction.execute(&create).await?;
         self.remove_named(STAGE, transaction).await?;
@@ -239,7 +293,7 @@ impl Stage {
         let (start, end) = (batch.range.start(), batch.range.end());
         anyhow::bail!(
             "the key ({}) of `{}` is not unique: {repeated} {} different rows in [{}, {}), such as {example}; \
-             let the query give one row for each key, for instance with `QUALIFY row_number() OVER (PARTITION BY … ORDER BY …) = 1`",
+             let the query give one row for each key, for instance with `{}`",
             key.list(),
             batch.model.name,
             if repeated == 1 {
@@ -249,6 +303,10 @@ impl Stage {
             },
             start.format("%Y-%m-%dT%H:%M:%SZ"),
             end.format("%Y-%m-%dT%H:%M:%SZ"),
+            match batch.engine.dialect() {
+                Dialect::Postgres => "SELECT DISTINCT ON (…) … ORDER BY …",
+                _ => "QUALIFY row_number() OVER (PARTITION BY … ORDER BY …) = 1",
+            },
         )
     }
 

@@ -31,7 +31,13 @@ pub(super) async fn write(
     let mut stage = Stage::make(batch, &history.source(&batch.query()?), transaction).await?;
     let updated_at = scd.updated_at().map(quote_identifier);
     stage
-        .make_unique(batch, &history.key, updated_at.as_deref(), transaction)
+        .make_unique(
+            batch,
+            &history.key,
+            updated_at.as_deref(),
+            &target.columns,
+            transaction,
+        )
         .await?;
     let has_nulls = stage.has_nulls(&history.key, transaction).await?;
     let versions = batch
