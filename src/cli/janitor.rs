@@ -113,11 +113,12 @@ async fn explain(
     printer: &Printer,
 ) -> anyhow::Result<Ending> {
     let fates = ops::explain(session.state(), request, real_now()).await?;
+    let config = session.config();
     if printer.format == Format::Json {
         let objects = fates.iter().map(|fate| {
             let entry = &fate.record.entry;
             json!({
-                "object": plain(&entry.table),
+                "object": ops::sql_name(config, &entry.table),
                 "kind": entry.kind.name(),
                 "model": entry.model,
                 "environment": entry.environment,
@@ -138,7 +139,7 @@ async fn explain(
         let entry = fate.record.entry;
         vec![
             if fate.goes { "goes" } else { "stays" }.to_owned(),
-            plain(&entry.table),
+            ops::sql_name(config, &entry.table),
             entry.kind.name().to_owned(),
             fate.because,
             entry.reason,

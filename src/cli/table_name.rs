@@ -10,6 +10,7 @@ use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
+use crate::ops;
 use crate::ops::Session;
 
 /// Print the physical table that an environment shows for a model
@@ -56,15 +57,16 @@ pub(super) async fn run(
         .table
         .as_ref()
         .with_context(|| format!("`{}` is embedded: it has no table", args.model))?;
+    let table = ops::sql_name(session.config(), table);
     if printer.format == Format::Json {
         printer.json(&json!({
             "version": 1,
             "environment": name,
             "model": entry.id.name,
-            "table": table.plain(),
+            "table": table,
         }))?;
     } else {
-        printer.text(&table.plain());
+        printer.text(&table);
     }
     Ok(Ending::Fine)
 }

@@ -44,6 +44,7 @@ mod run_selection;
 mod said;
 mod select;
 mod session;
+mod sql_name;
 mod switches;
 mod table_diff;
 
@@ -104,6 +105,7 @@ pub use session::OpenError;
 pub use session::Session;
 pub use session::SessionOptions;
 pub use session::read_project;
+pub use sql_name::sql_name;
 pub use table_diff::TableDiff;
 pub use table_diff::TableDiffRequest;
 pub use table_diff::table_diff;

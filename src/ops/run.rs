@@ -354,14 +354,18 @@ pub(super) fn next_due(
         .iter()
         .filter_map(|entry| snapshots.get(&entry.id.name))
         .map(|snapshot| &snapshot.model)
-        .filter(|model| is_repeated(&model.kind))
+        .filter(|model| is_repeated(model))
         .map(|model| ((model.cron.as_str(), model.cron_tz.as_deref()), &**model))
         .collect();
     let crons = models.values().filter_map(|model| Cron::of(model).ok());
     crons.map(|cron| cron.next(now)).min()
 }
 
-/// Whether a table of that kind is filled more than once.
-fn is_repeated(kind: &ModelKind) -> bool {
-    !kind.is_symbolic() && !matches!(kind, ModelKind::View | ModelKind::Seed(_))
+/// Whether a model is filled, or looked at by its audits, more than once.
+fn is_repeated(model: &Model) -> bool {
+    match model.kind {
+        ModelKind::View => !model.audits.is_empty(),
+        ModelKind::Seed(_) => false,
+        _ => !model.kind.is_symbolic(),
+    }
 }

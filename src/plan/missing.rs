@@ -528,6 +528,12 @@ impl History<'_> {
         let filled = filled.unwrap_or(&nothing);
         match self.model.kind {
             ModelKind::Embedded | ModelKind::External => Vec::new(),
+            // What it reads changes, and its audits may find something then.
+            ModelKind::View if !filled.is_empty() && !self.model.audits.is_empty() => {
+                let due = self.ask(filled, 0);
+                let whole = self.ask(&nothing, 0);
+                if due.is_empty() { due } else { whole }
+            }
             // Once they are there they stay right: a view reads what its parents have, a seed is its file.
             ModelKind::View | ModelKind::Seed(_) if !filled.is_empty() => Vec::new(),
             ModelKind::View | ModelKind::Seed(_) => {

@@ -38,6 +38,8 @@ pub(super) struct Header {
     /// `None` after an error.
     pub(super) kind: Option<DeclaredKind>,
     pub(super) storage: Storage,
+    /// Where its properties stand, by name.
+    pub(super) storage_places: BTreeMap<&'static str, Range<usize>>,
     pub(super) allow_partials: Option<bool>,
     pub(super) kind_span: Range<usize>,
     pub(super) description: Option<String>,
@@ -336,6 +338,7 @@ impl HeaderReader {
             | "physical_properties"
             | "table_properties"
             | "virtual_properties" => {
+                self.header.storage_places.extend(storage::placed(property));
                 storage::read(file, property, value, &mut self.header.storage);
             }
             "formatting" | "ignored_rules" => {}

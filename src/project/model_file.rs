@@ -381,6 +381,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         file,
         &kind,
         &header.storage,
+        &header.storage_places,
         columns.as_deref(),
         &header.kind_span,
     );

@@ -1,5 +1,6 @@
 //! What a model asks of the engine besides rows: partitions, clusters, formats, properties.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -14,6 +15,23 @@ use crate::project::block::SqlFile;
 use crate::project::config::Connection;
 use crate::project::value::Value;
 use crate::sql::quote_identifier;
+
+/// What a property is called where it is said to have no effect.
+const NAMES: [(&str, &str); 7] = [
+    ("partitioned_by", "partitioned_by"),
+    ("clustered_by", "clustered_by"),
+    ("table_format", "table_format"),
+    ("storage_format", "storage_format"),
+    ("physical_properties", "physical_properties"),
+    ("table_properties", "physical_properties"),
+    ("virtual_properties", "virtual_properties"),
+];
+
+/// The property's name in messages, and where it stands.
+pub(super) fn placed(property: &Property) -> Option<(&'static str, Range<usize>)> {
+    let found = NAMES.iter().find(|(key, _)| *key == property.key);
+    found.map(|(_, name)| (*name, property.span.clone()))
+}
 
 /// Reads one of these properties into `storage`.
 pub(super) fn read(
@@ -85,6 +103,7 @@ pub(super) fn check(
     file: &mut SqlFile<'_>,
     kind: &ModelKind,
     storage: &Storage,
+    storage_places: &BTreeMap<&'static str, Range<usize>>,
     columns: Option<&[Column]>,
     place: &Range<usize>,
 ) {
@@ -119,18 +138,19 @@ pub(super) fn check(
             file.report(wrong(&message), place.clone());
         }
     }
-    let mut without_effect: Vec<&str> = Vec::new();
+    let mut without_effect: Vec<(&str, String)> = Vec::new();
+    let mut nothing = |key: &'static str| without_effect.push((key, format!("`{key}` has")));
     if !needs_partitions && !storage.partitioned_by.is_empty() {
-        without_effect.push("partitioned_by");
+        nothing("partitioned_by");
     }
     if !storage.clustered_by.is_empty() {
-        without_effect.push("clustered_by");
+        nothing("clustered_by");
     }
     if storage.table_format.is_some() {
-        without_effect.push("table_format");
+        nothing("table_format");
     }
     if storage.storage_format.is_some() {
-        without_effect.push("storage_format");
+        nothing("storage_format");
     }
     let connection = file.settings.config.gateway();
     let in_postgres = connection
@@ -146,16 +166,22 @@ pub(super) fn check(
             wrong(&message).help("Write a number, a word or a text, such as `fillfactor = 70`.");
         file.report(diagnostic, place.clone());
     }
-    if !others.is_empty() {
-        without_effect.push("physical_properties");
-    }
     if !storage.virtual_properties.is_empty() {
-        without_effect.push("virtual_properties");
+        nothing("virtual_properties");
     }
-    for key in without_effect {
-        let message = format!("`{key}` has no effect: the engine has no such thing");
+    if taken.is_empty() && !others.is_empty() {
+        nothing("physical_properties");
+    } else {
+        for (name, _) in others {
+            let what = format!("`{name}` of `physical_properties` has");
+            without_effect.push(("physical_properties", what));
+        }
+    }
+    for (key, what) in without_effect {
+        let message = format!("{what} no effect: the engine has no such thing");
         let diagnostic = Diagnostic::warning("no-effect", message)
             .help("It is kept, and counts when the model is compared; the rows are the same.");
+        let place = storage_places.get(key).unwrap_or(place);
         file.report(diagnostic, place.clone());
     }
 }

@@ -68,6 +68,18 @@ impl TableName {
         self.parts().collect::<Vec<_>>().join(".")
     }
 
+    /// The name as it can stand in SQL, with quotes where a part needs them; a schema's has no last part.
+    pub fn in_sql(&self) -> String {
+        let parts = self.parts().filter(|part| !part.is_empty());
+        let parts: Vec<String> = parts
+            .map(|part| match needs_quotes(part) {
+                true => quote_identifier(part),
+                false => part.to_owned(),
+            })
+            .collect();
+        parts.join(".")
+    }
+
     /// The parts that are there, outermost first.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         [
@@ -79,6 +91,25 @@ impl TableName {
         .flatten()
     }
 }
+
+/// Whether DuckDB or PostgreSQL would read `name` as something else without quotes.
+fn needs_quotes(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let is_word = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    !begins || !is_word || RESERVED.split_ascii_whitespace().any(|word| word == name)
+}
+
+/// The words that are no names in PostgreSQL, with those of DuckDB.
+const RESERVED: &str = "all analyse analyze and anti any array as asc asof asymmetric authorization binary both case cast \
+    check collate collation column concurrently constraint create cross current_catalog current_date current_role \
+    current_schema current_time current_timestamp current_user default deferrable desc describe distinct do else end except \
+    false fetch for foreign freeze from full glob grant group having ilike in initially inner intersect into is isnull join \
+    lambda lateral leading left like limit localtime localtimestamp map natural not notnull null offset on only or order \
+    outer overlaps pivot placing positional primary qualify references returning right select semi session_user show similar \
+    some summarize symmetric table tablesample then to trailing true union unique unpivot user using variadic verbose when \
+    where window with";
 
 impl fmt::Display for TableName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,5 +141,16 @@ mod tests {
     fn a_hostile_name_stays_one_identifier() {
         let table = TableName::new("a\"; DROP TABLE x; --", "b");
         assert_eq!(table.to_string(), "\"a\"\"; DROP TABLE x; --\".\"b\"");
+    }
+
+    #[test]
+    fn a_name_in_sql_has_quotes_where_it_needs_them() {
+        assert_eq!(
+            TableName::new("siding__db", "a_1").in_sql(),
+            "siding__db.a_1"
+        );
+        assert_eq!(TableName::new("order", "A b").in_sql(), "\"order\".\"A b\"");
+        assert_eq!(TableName::new("1st", "x\"y").in_sql(), "\"1st\".\"x\"\"y\"");
+        assert_eq!(TableName::new("db__dev", "").in_sql(), "db__dev");
     }
 }

@@ -110,6 +110,7 @@ mod text_times;
 mod time_walk;
 #[cfg(unix)]
 mod together;
+mod view_audits;
 mod whole_path;
 mod wider_sources;
 mod workspace;

@@ -55,6 +55,15 @@ pub struct PostgresConfig {
     pub sandboxed: bool,
 }
 
+/// `table` by the names that PostgreSQL keeps.
+pub fn stored_in_postgres(table: &TableName) -> TableName {
+    TableName {
+        catalog: table.catalog.clone(),
+        schema: table.schema.as_deref().map(|name| short(name).into_owned()),
+        name: short(&table.name).into_owned(),
+    }
+}
+
 /// Connects and checks that the server is as configured.
 pub(super) async fn open(config: PostgresConfig) -> Result<Postgres, EngineError> {
     let sandboxed = config.sandboxed;

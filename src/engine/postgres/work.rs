@@ -349,6 +349,9 @@ impl Worker<'_> {
         view: &str,
         query: &str,
     ) -> Result<u64, EngineError> {
+        if self.is_view_of(view, query).await? {
+            return Ok(0);
+        }
         self.savepoint("SAVEPOINT siding").await?;
         match self.try_run(sql, false).await {
             Ok(done) => {
@@ -371,6 +374,26 @@ impl Worker<'_> {
             }
             Err(other) => Err(other.error),
         }
+    }
+
+    /// Whether a view has the name and is of the same query already: then its readers need not wait for it.
+    async fn is_view_of(&mut self, view: &str, query: &str) -> Result<bool, EngineError> {
+        self.savepoint("SAVEPOINT siding").await?;
+        let create = format!("CREATE TEMPORARY VIEW \"siding_shape\" AS\n{query}\n");
+        let same = match self.try_run(&create, false).await {
+            Ok(_) => {
+                let sql = format!(
+                    "SELECT pg_get_viewdef(to_regclass({})) = pg_get_viewdef(to_regclass({})) AS same",
+                    quote_string(SHAPE),
+                    quote_string(&shortened(view))
+                );
+                self.query(&sql).await?.strings("same")? == [Some("true".to_owned())]
+            }
+            // What is wrong with it is said where it is made.
+            Err(_) => false,
+        };
+        self.savepoint("ROLLBACK TO SAVEPOINT siding").await?;
+        Ok(same)
     }
 
     /// Without the right to make schemas, those that exist can be used all the same; and two processes that make one
