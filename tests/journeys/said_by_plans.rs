@@ -299,7 +299,7 @@ fn what_was_done_is_counted_by_what_ran_and_a_failure_is_told_once() {
     );
     let ended = workspace.run(&apply).failed();
     assert_eq!(
-        ended.stderr.matches("no luck").count(),
+        ended.stderr.matches("Invalid Input Error").count(),
         1,
         "{}",
         ended.stderr
