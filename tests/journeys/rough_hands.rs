@@ -41,7 +41,9 @@ fn an_environment_without_a_name_is_wrong_usage() {
         let ended = workspace.run(&[command, ""]);
         assert_eq!(ended.code, 2, "{command}: {}", ended.stderr);
         assert!(
-            ended.stderr.contains("needs a letter from a to z or a digit"),
+            ended
+                .stderr
+                .contains("needs a letter from a to z or a digit"),
             "{}",
             ended.stderr
         );
