@@ -263,6 +263,7 @@ async fn apply(
             let is_done = matches!(error, ApplyError::After { .. });
             let error = match error {
                 ApplyError::Failed { failed, skipped } => {
+                    printer.help(failed.iter().map(|(_, error)| error));
                     anyhow::anyhow!(failures(&failed, &skipped))
                 }
                 other => anyhow::Error::from(other),

@@ -1,5 +1,6 @@
 //! What is about to be shown is not dropped meanwhile, and what was counted on is still there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Stopped;
 use crate::scheduler::time_to_live;
+use crate::snapshot::Intervals;
+use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::state::StateStore;
 
@@ -80,25 +83,38 @@ pub(super) async fn check_known(planned: &Planned, state: &StateStore) -> anyhow
     let plan = &planned.plan;
     let is_built =
         |entry: &PromotedSnapshot| plan.work.iter().any(|work| work.name == entry.id.name);
-    let counted_on: Vec<(ModelName, Version)> = plan
+    let key = |entry: &PromotedSnapshot| (entry.id.name.clone(), entry.version.clone());
+    let counted_on: BTreeMap<(ModelName, Version), SnapshotId> = plan
         .promoted
         .snapshots
         .iter()
         .filter(|entry| !is_built(entry))
-        .map(|entry| (entry.id.name.clone(), entry.version.clone()))
-        .filter(|table| {
+        .map(|entry| (key(entry), entry.id.clone()))
+        .filter(|(table, _)| {
             let filled = planned.current.filled.get(table);
             filled.is_some_and(|filled| !filled.is_empty())
         })
         .collect();
-    let filled = state.filled(&counted_on).await;
+    let tables: Vec<(ModelName, Version)> = counted_on.keys().cloned().collect();
+    let filled = state.filled(&tables).await;
     let filled = filled.context("reading the intervals")?;
-    let gone = filled.iter().find(|(_, filled)| filled.is_empty());
+    let empty = counted_on.iter().filter(|(table, _)| {
+        let filled = filled.get(*table);
+        filled.is_none_or(Intervals::is_empty)
+    });
+    let empty: Vec<SnapshotId> = empty.map(|(_, id)| id.clone()).collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    // What a restatement has cleared is known, and is filled again before the switch.
+    let known = state.snapshots(&empty).await;
+    let known = known.context("reading the snapshots")?;
+    let is_known = |id: &SnapshotId| known.iter().any(|snapshot| snapshot.id == *id);
+    let gone = empty.iter().find(|id| !is_known(id));
     anyhow::ensure!(
         gone.is_none(),
-        "the table of `{}` was cleared or forgotten after this plan was made; plan again",
-        gone.map(|((name, _), _)| name.to_string())
-            .unwrap_or_default()
+        "the table of `{}` was forgotten after this plan was made; plan again",
+        gone.map(|id| id.name.to_string()).unwrap_or_default()
     );
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) fn a_time_zone_moves_when_a_model_is_due_and_not_its_days() {
     assert_eq!(days(), [["2024-01-01"]]);
     let ended = run(&workspace, "2024-01-03 07:59:59", &[]).fine();
     assert!(
-        ended.stdout.contains("2024-01-03 08:00"),
+        ended.stdout.contains("2024-01-03T08:00:00Z"),
         "{}",
         ended.stdout
     );
