@@ -15,6 +15,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
 use crate::ops::ApplyError;
 use crate::ops::Planned;
+use crate::ops::apply::finished;
 use crate::ops::apply::prepare_tables;
 use crate::ops::ledger::Why;
 use crate::plan::Plan;
@@ -22,7 +23,6 @@ use crate::plan::Work;
 use crate::scheduler;
 use crate::scheduler::BoundTo;
 use crate::scheduler::Control;
-use crate::scheduler::CutShort;
 use crate::scheduler::Filling;
 use crate::scheduler::Keeper;
 use crate::scheduler::Reporter;
@@ -97,22 +97,7 @@ pub(super) async fn build_ahead(
     };
     let outcome = scheduler::fill(&filling, &work).await;
     keeper.finish(state, control).await;
-    match outcome.cut_short.filter(|_| outcome.failed.is_empty()) {
-        Some(CutShort::Stopped) => return Err(ApplyError::Stopped { left: outcome.left }),
-        Some(CutShort::EnvironmentChanged) => {
-            return Err(ApplyError::Conflict {
-                environment: plan.promoted.name.to_string(),
-                by: None,
-            });
-        }
-        None => {}
-    }
-    if !outcome.failed.is_empty() || !outcome.skipped.is_empty() {
-        return Err(ApplyError::Failed {
-            failed: outcome.failed,
-            skipped: outcome.skipped,
-        });
-    }
+    let outcome = finished(plan, state, outcome).await?;
     Ok(outcome.warnings)
 }
 

@@ -365,7 +365,8 @@ async fn carry_out(
     Ok(applied)
 }
 
-fn stopped(error: anyhow::Error) -> ApplyError {
+/// An error of waiting for somebody else.
+pub(super) fn stopped(error: anyhow::Error) -> ApplyError {
     if error.is::<Stopped>() {
         return ApplyError::Stopped { left: Vec::new() };
     }

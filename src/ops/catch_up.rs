@@ -7,6 +7,7 @@ use crate::ops::ApplyError;
 use crate::ops::Planned;
 use crate::ops::apply::check_current;
 use crate::ops::apply::finished;
+use crate::ops::apply::stopped;
 use crate::ops::promote::hold_environment;
 use crate::plan::behind;
 use crate::plan::check_gaps;
@@ -15,7 +16,6 @@ use crate::scheduler;
 use crate::scheduler::Filling;
 use crate::scheduler::Progress;
 use crate::scheduler::Scope;
-use crate::scheduler::Stopped;
 use crate::scheduler::turns;
 use crate::state::Lease;
 
@@ -39,10 +39,7 @@ pub(super) async fn catch_up(
     loop {
         let name = filling.environment;
         let lease = hold_environment(state, name, filling.control, filling.report).await;
-        let lease = lease.map_err(|error| match error {
-            error if error.is::<Stopped>() => ApplyError::Stopped { left: Vec::new() },
-            error => ApplyError::Other(error),
-        })?;
+        let lease = lease.map_err(stopped)?;
         let filled = state.filled(&tables).await;
         let filled = filled.context("reading what is filled")?;
         let behind = behind(plan, &planned.current, &filled);

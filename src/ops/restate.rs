@@ -18,7 +18,6 @@ use crate::ops::reached::Reached;
 use crate::ops::reached::below;
 use crate::plan::Plan;
 use crate::snapshot::Interval;
-use crate::snapshot::Intervals;
 use crate::snapshot::SnapshotId;
 use crate::state::FilledInterval;
 use crate::state::RestatementRecord;
@@ -159,7 +158,7 @@ async fn stale(
                 (Some(_), Some(reach)) if !reach.is_far() && !reach.day => range,
                 (Some(_), Some(reach)) if !reach.is_far() => range.expand(IntervalUnit::Day),
                 // What fills a table whole may put any row into it.
-                (Some(all), _) => hull(range, *all),
+                (Some(all), _) => range.join(*all),
                 (None, _) => range,
             };
             if widen(&mut ranges, reader.clone(), wider) {
@@ -181,7 +180,7 @@ fn asked(
     filled: &BTreeMap<Table, Interval>,
 ) -> BTreeMap<Table, Interval> {
     let mut ranges = BTreeMap::new();
-    let Some(all) = filled.values().copied().reduce(hull) else {
+    let Some(all) = Interval::hull(filled.values().copied()) else {
         return ranges;
     };
     for asked in plan.asked.iter().filter(|_| plan.promoted.name.is_prod()) {
@@ -197,16 +196,11 @@ fn asked(
     ranges
 }
 
-fn hull(one: Interval, other: Interval) -> Interval {
-    let both: Intervals = [one, other].into_iter().collect();
-    both.span().unwrap_or(one)
-}
-
 /// Whether `table` is stale for longer than was known.
 fn widen(ranges: &mut BTreeMap<Table, Interval>, table: Table, range: Interval) -> bool {
     match ranges.get_mut(&table) {
         Some(known) => {
-            let wider = hull(*known, range);
+            let wider = known.join(range);
             let changed = wider != *known;
             *known = wider;
             changed

@@ -117,7 +117,7 @@ impl<'a> Arrivals<'a> {
         if model.kind.is_incremental() && !stale.is_empty() {
             // What was made anew begins no earlier than what it was made of.
             let parents = self.of_parents(model);
-            new = hull(new.into_iter().chain(parents).chain(stale.iter().last()));
+            new = Interval::hull(new.into_iter().chain(parents).chain(stale.iter().last()));
         }
         if let Some(new) = new {
             self.since.insert(name.clone(), new);
@@ -133,7 +133,7 @@ impl<'a> Arrivals<'a> {
 
     fn of_parents(&self, model: &Model) -> Option<Interval> {
         let parents = model.depends_on.iter();
-        hull(parents.filter_map(|parent| self.since.get(parent).copied()))
+        Interval::hull(parents.filter_map(|parent| self.since.get(parent).copied()))
     }
 
     /// Whether rows of before an interval may come into it.
@@ -165,9 +165,4 @@ impl<'a> Arrivals<'a> {
             changed.add(&snapshot.model, columns);
         }
     }
-}
-
-fn hull(ranges: impl IntoIterator<Item = Interval>) -> Option<Interval> {
-    let all: Intervals = ranges.into_iter().collect();
-    all.span()
 }

@@ -92,8 +92,7 @@ pub fn due(
     let borrowed = borrowed(order, snapshots, &entries);
     let mut work = Vec::new();
     let mut arrivals = Arrivals::new(snapshots);
-    // From where on a model, or something that it reads, has a gap that this run does not fill.
-    let mut left_open: BTreeMap<&ModelName, DateTime<Utc>> = BTreeMap::new();
+    let mut open = LeftOpen::default();
     let is_part = range.start.is_some() || selected.is_some();
     for name in order.iter().filter(|name| !borrowed.contains(name)) {
         let (Some(entry), Some(snapshot)) = (entries.get(name), snapshots.get(name)) else {
@@ -127,25 +126,11 @@ pub fn due(
             false => Vec::new(),
         };
         if is_part {
-            let open = snapshot.model.depends_on.iter();
-            let open = open
-                .filter_map(|parent| left_open.get(parent).copied())
-                .min();
-            if let Some(open) = open.filter(|_| snapshot.model.is_never_restated()) {
-                // What it makes of a gap would stay.
-                let before = ranges
-                    .iter()
-                    .filter_map(|range| Interval::new(range.start(), range.end().min(open)));
-                ranges = before.collect();
-            }
             let all = History {
                 asked_from: Moment::instant(starts[name]),
                 ..history
             };
-            let own = all.left_open(&left, &ranges);
-            if let Some(first) = own.into_iter().chain(open).min() {
-                left_open.insert(name, first);
-            }
+            ranges = open.without_gaps(&all, &left, ranges);
         }
         arrivals.add(snapshot, &table.1, &own, &ranges, &stale);
         if let Some(table) = stored
@@ -164,6 +149,39 @@ pub fn due(
         }
     }
     (work, arrivals.found())
+}
+
+/// From where on models, or something that they read, have a gap that a run does not fill, which looks at a part only.
+#[derive(Default)]
+struct LeftOpen<'a> {
+    from: BTreeMap<&'a ModelName, DateTime<Utc>>,
+}
+
+impl<'a> LeftOpen<'a> {
+    /// `ranges` of the model of `history` up to the first gap of what it reads, if what it makes of that would stay.
+    fn without_gaps(
+        &mut self,
+        history: &History<'a>,
+        filled: &Intervals,
+        ranges: Vec<Interval>,
+    ) -> Vec<Interval> {
+        let model = history.model;
+        let parents = model.depends_on.iter();
+        let gap = parents.filter_map(|parent| self.from.get(parent).copied());
+        let gap = gap.min();
+        let ranges = match gap.filter(|_| model.is_never_restated()) {
+            Some(gap) => ranges
+                .iter()
+                .filter_map(|range| Interval::new(range.start(), range.end().min(gap)))
+                .collect(),
+            None => ranges,
+        };
+        let own = history.left_open(filled, &ranges);
+        if let Some(first) = own.into_iter().chain(gap).min() {
+            self.from.insert(&model.name, first);
+        }
+        ranges
+    }
 }
 
 /// Models that show another environment's table although something that they read has a table aside here: what is

@@ -131,8 +131,8 @@ pub fn restate(
             let reach = || changed.reach(&snapshot.model, columns);
             restatement.looked_from(snapshot, entry, range, reach)
         };
-        let reached_by = hull(parents).map(looked_from);
-        let Some(range) = hull(reached_by.into_iter().chain(own)) else {
+        let reached_by = Interval::hull(parents).map(looked_from);
+        let Some(range) = Interval::hull(reached_by.into_iter().chain(own)) else {
             continue;
         };
         let range = restatement.widened(snapshot, entry, range);
@@ -293,7 +293,7 @@ impl Restatement<'_> {
                 .filled
                 .values()
                 .chain(self.current.open.values());
-            hull(own.into_iter().chain(filled.filter_map(Intervals::span)))?
+            Interval::hull(own.into_iter().chain(filled.filter_map(Intervals::span)))?
         };
         let start = self.options.start.map_or(all.start(), Moment::as_start);
         let end = self.options.end.map_or(all.end(), Moment::as_end);
@@ -350,7 +350,7 @@ impl Restatement<'_> {
             ModelKind::View | ModelKind::Embedded | ModelKind::External => range,
             _ => {
                 let filled = self.filled(entry).and_then(Intervals::span);
-                hull(
+                Interval::hull(
                     [Some(range), filled, self.times.span(snapshot)]
                         .into_iter()
                         .flatten(),
@@ -405,10 +405,4 @@ fn instant(time: DateTime<Utc>) -> String {
         "%Y-%m-%d %H:%M"
     };
     time.format(form).to_string()
-}
-
-/// From the first start to the last end.
-fn hull(ranges: impl IntoIterator<Item = Interval>) -> Option<Interval> {
-    let all: Intervals = ranges.into_iter().collect();
-    all.span()
 }

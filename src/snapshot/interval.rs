@@ -51,6 +51,19 @@ impl Interval {
         self.start <= other.start && other.end <= self.end
     }
 
+    /// From the first start to the last end; `None` without any.
+    pub fn hull(ranges: impl IntoIterator<Item = Self>) -> Option<Self> {
+        ranges.into_iter().reduce(Self::join)
+    }
+
+    /// From the earlier start to the later end of both.
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+
     /// What both have in common; `None` if that is nothing.
     pub fn intersect(self, other: Self) -> Option<Self> {
         Self::new(self.start.max(other.start), self.end.min(other.end))

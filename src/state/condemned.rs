@@ -87,6 +87,7 @@ async fn is_orphaned(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Snapshot;
     use crate::snapshot::physical_table;
     use crate::state::PhysicalObjectKind;
     use crate::state::samples;
@@ -101,16 +102,20 @@ mod tests {
         }
     }
 
+    fn table_of(snapshot: &Snapshot) -> PhysicalObject {
+        PhysicalObject {
+            table: physical_table(&snapshot.id.name, &snapshot.version),
+            kind: PhysicalObjectKind::Table,
+            name: snapshot.id.name.clone(),
+            version: snapshot.version.clone(),
+        }
+    }
+
     #[tokio::test]
     async fn of_a_plan_and_a_drop_of_its_table_the_later_one_sees_the_other() {
         samples::on_both(async |store| {
             let a = snapshot("db.a", "i", "v");
-            let object = PhysicalObject {
-                table: physical_table(&a.id.name, &a.version),
-                kind: PhysicalObjectKind::Table,
-                name: a.id.name.clone(),
-                version: a.version.clone(),
-            };
+            let object = table_of(&a);
             let dev = environment("dev", "p1", None, &[&a]);
             let (janitor, ada) = (holder("janitor"), holder("ada"));
             let second = TimeDelta::seconds(1);
@@ -136,12 +141,7 @@ mod tests {
     async fn what_a_snapshot_or_an_environment_has_is_not_dropped() {
         samples::on_both(async |store| {
             let a = snapshot("db.a", "i", "v");
-            let object = PhysicalObject {
-                table: physical_table(&a.id.name, &a.version),
-                kind: PhysicalObjectKind::Table,
-                name: a.id.name.clone(),
-                version: a.version.clone(),
-            };
+            let object = table_of(&a);
             let janitor = holder("janitor");
             let condemn = || store.condemn(&object, &janitor, TimeDelta::seconds(1), at(0));
             let stored = store.store_snapshots(std::slice::from_ref(&a), at(0)).await;

@@ -5,6 +5,9 @@
 
 use crate::engine::EngineColumn;
 use crate::scheduler::materialize::Batch;
+use crate::sql::DataType;
+use crate::sql::Dialect;
+use crate::sql::parse_type;
 
 /// Fails when writing rows of `given` into the columns of a table, `there`, would change values.
 pub(super) fn check(
@@ -12,14 +15,14 @@ pub(super) fn check(
     there: &[EngineColumn],
     given: &[EngineColumn],
 ) -> anyhow::Result<()> {
-    let model = &batch.model.name;
+    let (model, dialect) = (&batch.model.name, batch.engine.dialect());
     for column in there {
         let mut given = given.iter();
         let Some(new) = given.find(|new| new.name.eq_ignore_ascii_case(&column.name)) else {
             continue;
         };
         anyhow::ensure!(
-            keeps_values(&column.data_type, &new.data_type),
+            keeps_values(&column.data_type, &new.data_type, dialect),
             "the query of `{model}` gives `{name}` as {new} now, but the column of its table is {old}, which would change \
              values; say in the model's `columns` which type `{name}` shall have, and plan: `{name} {new}` makes a new \
              table, `{name} {old}` casts the values",
@@ -31,143 +34,108 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Whether a value of the type `given` is the same in a column of the type `table`, or is refused.
-fn keeps_values(table: &str, given: &str) -> bool {
-    let (table, given) = (table.to_ascii_uppercase(), given.to_ascii_uppercase());
-    // A column of nothing but NULL has a type of its own.
-    if table == given || given.trim_matches('"') == "NULL" {
-        return true;
+/// Whether a value of the type `given` is the same in a column of the type `table`, or is refused. Types that nobody knows
+/// must be the same.
+fn keeps_values(table: &str, given: &str, dialect: Dialect) -> bool {
+    let known = |text: &str| parse_type(text, dialect);
+    match (known(table), known(given)) {
+        (Some(table), Some(given)) => holds(&table, &given),
+        _ => table.eq_ignore_ascii_case(given),
     }
-    if let Some((table, given)) = table.strip_suffix("[]").zip(given.strip_suffix("[]")) {
-        return keeps_values(table, given);
-    }
-    let (table, given) = (Kind::of(&table), Kind::of(&given));
+}
+
+fn holds(table: &DataType, given: &DataType) -> bool {
+    use DataType as T;
     match (table, given) {
-        (Kind::Text, _) => true,
-        (Kind::Integer(_), Kind::Integer(_) | Kind::Boolean) => true,
-        (Kind::Decimal(_), Kind::Integer(_)) => true,
-        (Kind::Integer(_), Kind::Decimal(given)) => given.is_some_and(|(_, scale)| scale == 0),
-        (Kind::Decimal(table), Kind::Decimal(given)) => match (table, given) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some((_, scale)), Some((_, given))) => given <= scale,
+        (table, given) if table == given => true,
+        (T::Varchar | T::CharVarying(_) | T::Char(_), _) | (_, T::Null) => true,
+        (T::List(table), T::List(given)) => holds(table, given),
+        (table, T::Boolean) => table.is_integer(),
+        (T::Float | T::Double, given) => exact_digits(given) <= exact_digits(table),
+        (table, given) if table.is_integer() => match given {
+            T::Decimal { scale, .. } => *scale <= 0,
+            given => given.is_integer(),
         },
-        (Kind::Float(digits), Kind::Integer(given)) => given <= digits,
-        (Kind::Float(digits), Kind::Decimal(given)) => {
-            given.is_some_and(|(precision, _)| precision <= digits)
-        }
-        (Kind::Float(digits), Kind::Float(given)) => given <= digits,
-        (Kind::Timestamp(_), Kind::Date) => true,
-        (Kind::Timestamp(table), Kind::Timestamp(given)) => given <= table,
-        (Kind::Other(table), Kind::Other(given)) => table == given,
+        (T::Numeric, given) => given.is_integer() || matches!(given, T::Decimal { .. }),
+        (T::Decimal { scale, .. }, given) => match given {
+            T::Decimal { scale: finer, .. } => finer <= scale,
+            given => given.is_integer(),
+        },
+        (T::Timestamp(_), T::Date) => true,
+        (T::Timestamp(digits), T::Timestamp(given))
+        | (T::TimestampTz(digits), T::TimestampTz(given)) => given <= digits,
         _ => false,
     }
 }
 
-/// What matters of a type.
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    Boolean,
-    /// With so many digits at most.
-    Integer(u32),
-    /// Precision and scale; `None` where there is no limit.
-    Decimal(Option<(u32, u32)>),
-    /// That holds so many digits exactly.
-    Float(u32),
-    Date,
-    /// Without a time zone, with so many digits of a second.
-    Timestamp(u32),
-    Text,
-    Other(String),
-}
-
-impl Kind {
-    /// `data_type` in capitals, as an engine names it.
-    fn of(data_type: &str) -> Self {
-        let (name, arguments) = data_type
-            .split_once('(')
-            .map_or((data_type, ""), |(name, rest)| {
-                (name, rest.trim_end_matches(')'))
-            });
-        let numbers: Vec<u32> = arguments
-            .split(',')
-            .filter_map(|number| number.trim().parse().ok())
-            .collect();
-        match name.trim() {
-            "BOOLEAN" => Self::Boolean,
-            "TINYINT" | "UTINYINT" => Self::Integer(3),
-            "SMALLINT" | "USMALLINT" => Self::Integer(5),
-            "INTEGER" | "UINTEGER" => Self::Integer(10),
-            "BIGINT" | "UBIGINT" => Self::Integer(20),
-            "HUGEINT" | "UHUGEINT" | "BIGNUM" => Self::Integer(39),
-            "DECIMAL" | "NUMERIC" => Self::Decimal(match numbers[..] {
-                [precision, scale] => Some((precision, scale)),
-                [precision] => Some((precision, 0)),
-                _ => None,
-            }),
-            "REAL" | "FLOAT" => Self::Float(6),
-            "DOUBLE" | "DOUBLE PRECISION" => Self::Float(15),
-            "DATE" => Self::Date,
-            "TIMESTAMP_S" => Self::Timestamp(0),
-            "TIMESTAMP_MS" => Self::Timestamp(3),
-            "TIMESTAMP" => Self::Timestamp(numbers.first().copied().unwrap_or(6)),
-            "TIMESTAMP_NS" => Self::Timestamp(9),
-            "VARCHAR" | "TEXT" | "CHAR" | "BPCHAR" => Self::Text,
-            _ => Self::Other(data_type.to_owned()),
-        }
+/// How many decimal digits a type holds at most, or exactly where it does not hold all numbers of its range.
+fn exact_digits(number: &DataType) -> u16 {
+    use DataType as T;
+    match number {
+        T::TinyInt | T::UTinyInt => 3,
+        T::SmallInt | T::USmallInt => 5,
+        T::Float => 6,
+        T::Integer | T::UInteger => 10,
+        T::Double => 15,
+        T::BigInt | T::UBigInt => 20,
+        T::HugeInt | T::UHugeInt => 39,
+        T::Decimal { precision, .. } => *precision,
+        _ => u16::MAX,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Dialect::DuckDb;
+    use crate::sql::Dialect::Postgres;
 
     #[test]
     fn values_that_a_cast_would_change_do_not_fit() {
-        for (table, given) in [
-            ("INTEGER", "DOUBLE"),
-            ("INTEGER", "DECIMAL(10,2)"),
-            ("BIGINT", "NUMERIC"),
-            ("REAL", "DOUBLE PRECISION"),
-            ("DOUBLE", "BIGINT"),
-            ("DOUBLE", "DECIMAL(18,3)"),
-            ("DECIMAL(18,2)", "DECIMAL(10,3)"),
-            ("NUMERIC(10,2)", "NUMERIC"),
-            ("NUMERIC", "DOUBLE PRECISION"),
-            ("DATE", "TIMESTAMP"),
-            ("TIMESTAMP", "TIMESTAMP_NS"),
-            ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
-            ("TIMESTAMP(0)", "TIMESTAMP"),
-            ("INTEGER", "VARCHAR"),
-            ("BOOLEAN", "INTEGER"),
-            ("INTEGER[]", "DOUBLE[]"),
-            ("STRUCT(a INTEGER)", "STRUCT(a DOUBLE)"),
+        for (table, given, dialect) in [
+            ("INTEGER", "DOUBLE", DuckDb),
+            ("INTEGER", "DECIMAL(10,2)", DuckDb),
+            ("BIGINT", "NUMERIC", Postgres),
+            ("REAL", "DOUBLE PRECISION", Postgres),
+            ("DOUBLE", "BIGINT", DuckDb),
+            ("DOUBLE", "DECIMAL(18,3)", DuckDb),
+            ("DECIMAL(18,2)", "DECIMAL(10,3)", DuckDb),
+            ("NUMERIC(10,2)", "NUMERIC", Postgres),
+            ("NUMERIC", "DOUBLE PRECISION", Postgres),
+            ("DATE", "TIMESTAMP", DuckDb),
+            ("TIMESTAMP", "TIMESTAMP_NS", DuckDb),
+            ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", DuckDb),
+            ("TIMESTAMP(0)", "TIMESTAMP", Postgres),
+            ("INTEGER", "VARCHAR", DuckDb),
+            ("BOOLEAN", "INTEGER", DuckDb),
+            ("INTEGER[]", "DOUBLE[]", DuckDb),
+            ("STRUCT(a INTEGER)", "STRUCT(a DOUBLE)", DuckDb),
         ] {
-            assert!(!keeps_values(table, given), "{given} into {table}");
+            assert!(!keeps_values(table, given, dialect), "{given} into {table}");
         }
     }
 
     #[test]
     fn what_a_type_holds_or_the_engine_refuses_fits() {
-        for (table, given) in [
-            ("INTEGER", "INTEGER"),
-            ("INTEGER", "\"NULL\""),
-            ("BIGINT", "INTEGER"),
-            ("INTEGER", "BIGINT"),
-            ("HUGEINT", "DECIMAL(18,0)"),
-            ("DOUBLE", "INTEGER"),
-            ("DOUBLE PRECISION", "REAL"),
-            ("NUMERIC", "NUMERIC(10,2)"),
-            ("DECIMAL(10,3)", "DECIMAL(18,2)"),
-            ("DECIMAL(10,3)", "BIGINT"),
-            ("TIMESTAMP", "DATE"),
-            ("TIMESTAMP", "TIMESTAMP_S"),
-            ("VARCHAR", "INTEGER"),
-            ("TEXT", "VARCHAR(10)"),
-            ("BIGINT[]", "INTEGER[]"),
-            ("JSON", "JSON"),
+        for (table, given, dialect) in [
+            ("INTEGER", "INTEGER", DuckDb),
+            ("INTEGER", "\"NULL\"", DuckDb),
+            ("BIGINT", "INTEGER", DuckDb),
+            ("INTEGER", "BIGINT", DuckDb),
+            ("HUGEINT", "DECIMAL(18,0)", DuckDb),
+            ("DOUBLE", "INTEGER", DuckDb),
+            ("DOUBLE PRECISION", "REAL", Postgres),
+            ("NUMERIC", "NUMERIC(10,2)", Postgres),
+            ("DECIMAL(10,3)", "DECIMAL(18,2)", DuckDb),
+            ("DECIMAL(10,3)", "BIGINT", DuckDb),
+            ("TIMESTAMP", "DATE", DuckDb),
+            ("TIMESTAMP", "TIMESTAMP_S", DuckDb),
+            ("VARCHAR", "INTEGER", DuckDb),
+            ("TEXT", "VARCHAR(10)", Postgres),
+            ("BIGINT[]", "INTEGER[]", DuckDb),
+            ("JSON", "JSON", DuckDb),
         ] {
-            assert!(keeps_values(table, given), "{given} into {table}");
+            assert!(keeps_values(table, given, dialect), "{given} into {table}");
         }
     }
 }

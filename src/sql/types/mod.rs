@@ -4,8 +4,6 @@
 //! where another dialect differs from what is known, the answer is `None`: unknown, never a guess.
 
 mod access;
-
-mod change;
 mod common;
 mod data_type;
 mod display;
@@ -21,8 +19,6 @@ pub use access::element;
 pub use access::field;
 pub use access::slice;
 pub use access::subscript;
-pub use change::TypeChange;
-pub use change::type_change;
 pub use common::Context;
 pub use common::common;
 pub use common::list_of;
