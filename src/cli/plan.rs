@@ -268,7 +268,9 @@ async fn apply(
                 }
                 other => anyhow::Error::from(other),
             };
-            if planned.plan.restated.is_empty() || is_done {
+            // It may have ended before anything was cleared.
+            let cleared = session.state().is_restating(&planned.plan.id).await;
+            if is_done || !cleared.unwrap_or(false) {
                 return Err(error);
             }
             let left = "what was to be filled again and is not is missing now; the next `siding plan` or `siding run` fills it";

@@ -132,32 +132,28 @@ impl Past {
         !self.is_dependent
     }
 
-    /// Records that batches are written, in the order in which they were.
+    /// Records that a batch is written, where each is before the next begins.
     ///
-    /// Where something behind one was written before it, that is made of what was there then. So nothing is recorded
+    /// Where something behind it was written before it, that is made of what was there then. So nothing is recorded
     /// until all of it is written anew: a process that dies before finds the same range missing.
     pub(super) async fn record(
         &mut self,
         filling: &Filling<'_>,
         work: &Work,
         lease: &Lease,
-        batches: impl IntoIterator<Item = BatchRecord>,
+        batch: BatchRecord,
     ) -> anyhow::Result<()> {
         self.is_new = false;
+        let range = batch.range;
+        if let Some(marker) = &mut self.marker {
+            marker.last = Some(range);
+        }
+        self.held.push(batch);
         let last = self.filled.span().map(Interval::end);
         let ahead = work.batches.last().map(|last| last.end());
-        let mut holds_back = false;
-        for batch in batches {
-            let range = batch.range;
-            if let Some(marker) = &mut self.marker {
-                marker.last = Some(range);
-            }
-            holds_back = self.is_dependent
-                && last.is_some_and(|last| range.end() < last)
-                && ahead.is_some_and(|ahead| range.end() < ahead);
-            self.held.push(batch);
-        }
-        if holds_back {
+        if last.is_some_and(|last| range.end() < last)
+            && ahead.is_some_and(|ahead| range.end() < ahead)
+        {
             return Ok(());
         }
         let batches = std::mem::take(&mut self.held);

@@ -265,7 +265,8 @@ async fn fill_table(
     let units = unit_counter(model);
     let (all, known) = (batches.clone(), Known::default());
     let mut batches = batches.into_iter();
-    let (mut running, mut written) = (FuturesUnordered::new(), Unrecorded::default());
+    let mut written = Unrecorded::new(filling.state, lease, filling.now);
+    let mut running = FuturesUnordered::new();
     // The first one makes the table, which two cannot do at once.
     let (mut most, mut is_made, mut failures) = (1, false, Failures::default());
     loop {
@@ -291,39 +292,43 @@ async fn fill_table(
         }
         let ended = tokio::select! {
             ended = running.next() => ended,
-            () = written.due() => {
-                if let Err(error) = written.record(filling, work, lease, &mut past, outcome).await {
-                    failures.add(error, true);
+            recorded = written.recorded() => {
+                match recorded {
+                    Ok(batches) => outcome.tell(filling, batches),
+                    Err(error) => failures.add(error, true),
                 }
                 continue;
             }
         };
-        let is_last = ended.is_none();
+        let Some(ended) = ended else {
+            break;
+        };
         match ended {
-            Some(Ok(done)) => {
+            Ok(done) => {
                 if !is_made {
                     is_made = true;
                     most = batches_at_once(filling, model, &known, &all);
                 }
-                written.add(done);
+                if past.may_wait() {
+                    written.add(done);
+                    continue;
+                }
+                match past.record(filling, work, lease, done.record.clone()).await {
+                    Ok(()) => outcome.tell(filling, [done]),
+                    Err(error) => failures.add(error, true),
+                }
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 let is_over = model.depends_on_its_past() || !is_of_its_batch(&error);
                 failures.add(error, is_over);
             }
-            None => {}
-        }
-        if (is_last || !past.may_wait())
-            && let Err(error) = written
-                .record(filling, work, lease, &mut past, outcome)
-                .await
-        {
-            failures.add(error, true);
-        }
-        if is_last {
-            return failures.result(all.len(), batches.len());
         }
     }
+    match written.rest().await {
+        Ok(batches) => outcome.tell(filling, batches),
+        Err(error) => failures.add(error, true),
+    }
+    failures.result(all.len(), batches.len())
 }
 
 /// How many of `batches` of one model may be written at the same time.
@@ -426,7 +431,21 @@ impl ModelOutcome {
         }
     }
 
-    pub(super) fn add(&mut self, done: Done) {
+    /// Adds batches that are recorded, and says so.
+    fn tell(&mut self, filling: &Filling<'_>, batches: impl IntoIterator<Item = Done>) {
+        for done in batches {
+            (filling.report)(Progress::Filled {
+                name: self.name.clone(),
+                range: done.record.range,
+                rows: done.record.rows,
+                audits: done.audits_passed,
+                took: done.record.took,
+            });
+            self.add(done);
+        }
+    }
+
+    fn add(&mut self, done: Done) {
         self.batches.push(done.record.range);
         if let Some(rows) = done.record.rows {
             self.rows = Some(self.rows.unwrap_or(0).saturating_add(rows));

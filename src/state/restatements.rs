@@ -123,6 +123,17 @@ impl StateStore {
         Ok(found)
     }
 
+    /// Whether something that the plan `plan_id` has cleared is still to be filled again.
+    pub async fn is_restating(&self, plan_id: &str) -> Result<bool, StateError> {
+        let mut transaction = self.read().await?;
+        let row: Option<(String,)> =
+            query("SELECT name FROM siding_restatements WHERE plan_id = $1 LIMIT 1")
+                .bind(plan_id.to_owned())
+                .fetch_optional(&mut transaction)
+                .await?;
+        Ok(row.is_some())
+    }
+
     /// Forgets what was to be filled again of these tables, because it is.
     pub async fn close_restatements(
         &self,

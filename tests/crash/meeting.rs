@@ -178,8 +178,11 @@ impl Team {
         self.write([&self.knobs; 3]);
         drop(self.calm.run(&second));
         for (ended, command) in ended.iter().zip([&first, &second]) {
-            // Whoever lost a run does it again, before anything else changes.
-            if ended.code != 0 && command[0] == "run" {
+            // Whoever lost a run does it again, before anything else changes; and a restatement that has cleared nothing, so that
+            // no plan would do it.
+            let is_restatement = command.iter().any(|word| word == "--restate-model");
+            let is_begun = ended.said.contains("the next `siding plan`");
+            if ended.code != 0 && (command[0] == "run" || (is_restatement && !is_begun)) {
                 fine(&self.ada.run(command))?;
             }
         }

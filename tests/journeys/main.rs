@@ -7,6 +7,7 @@
 #[cfg(unix)]
 mod added_rows;
 mod answers;
+mod asking;
 mod auto_restatement;
 mod bad_input;
 mod bad_input_names;

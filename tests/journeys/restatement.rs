@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::asking::Asking;
 use crate::workspace::Plan;
 use crate::workspace::Workspace;
 
@@ -564,5 +565,29 @@ pub(crate) fn how_far_a_table_of_another_environment_looks_is_said_by_its_own_qu
     assert_eq!(
         workspace.rows(sums).concat(),
         ["1", "103", "106", "110", "115"]
+    );
+}
+
+#[test]
+fn a_restatement_that_ends_before_anything_is_cleared_does_not_say_that_another_plan_does_it() {
+    let workspace = days();
+    workspace.apply("prod", NOW);
+    let restate = format!("--restate-model db.inc --execution-time {NOW}");
+    let asking = Asking::start(&workspace, &restate);
+    workspace.edit("models/other.sql", "1 AS one", "2 AS one");
+    workspace.apply("prod", NOW);
+    workspace.execute("UPDATE raw.t SET x = 0");
+
+    let (code, said) = asking.yes();
+
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("was changed by another plan"), "{said}");
+    assert!(!said.contains("fills it"), "{said}");
+    let old = workspace.rows("FROM db.total");
+    workspace.apply("prod", NOW);
+    assert_eq!(
+        workspace.rows("FROM db.total"),
+        old,
+        "nothing is filled again"
     );
 }

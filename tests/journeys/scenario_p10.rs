@@ -2,11 +2,7 @@
 //!
 //! Where the reference tells the loser of two plans after it has computed everything (L11), Siding tells it before.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Write;
-use std::process::Stdio;
-
+use crate::asking::Asking;
 use crate::engines::on_both_engines;
 use crate::workspace::Plan;
 use crate::workspace::Workspace;
@@ -189,37 +185,19 @@ fn tables_that_were_not_filled_are_filled_by_the_next_plan() {
     assert_eq!(workspace.rows("FROM db__dev.b"), [["2", "5"]]);
 }
 
-/// A plan in a terminal, which asks and waits for the answer.
 fn the_first_of_two_plans_that_is_applied_second_is_told_so_before_it_builds_anything() {
     let workspace = p10();
     workspace.remove("models/n.sql");
     workspace.apply("dev", NOW);
     workspace.edit("models/a.sql", "2 AS x", "3 AS x");
-    let program = env!("CARGO_BIN_EXE_siding");
-    let plan = format!("{program} plan dev --execution-time {NOW} --color never");
-    let mut asking = std::process::Command::new("script")
-        .args(["-qefc", &plan, "/dev/null"])
-        .current_dir(workspace.path())
-        .env("USER", "ada")
-        .env("XDG_CACHE_HOME", workspace.path().join(".cache"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut shown = BufReader::new(asking.stdout.take().unwrap());
-    let mut question = Vec::new();
-    while !String::from_utf8_lossy(&question).contains("Apply - Backfill Tables") {
-        assert!(shown.read_until(b']', &mut question).unwrap() > 0);
-    }
+    let asking = Asking::start(&workspace, &format!("dev --execution-time {NOW}"));
 
     workspace.edit("models/a.sql", "3 AS x", "4 AS x");
     planned(&workspace, &["dev", "--auto-apply"]);
     let tables = workspace.objects("BASE TABLE");
-    asking.stdin.take().unwrap().write_all(b"y\n").unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut shown, &mut said).unwrap();
+    let (code, said) = asking.yes();
 
-    assert_eq!(asking.wait().unwrap().code(), Some(1), "{said}");
+    assert_eq!(code, Some(1), "{said}");
     assert!(
         said.contains("was changed by another plan (by tester)"),
         "{said}"
