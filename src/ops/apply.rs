@@ -12,7 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
-use crate::ops::catch_up::catch_up;
+use crate::ops::catch_up::catch_up_and_promote;
 use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
 use crate::ops::kept;
@@ -20,9 +20,6 @@ use crate::ops::late;
 use crate::ops::late::By;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
-use crate::ops::promote::Promotion;
-use crate::ops::promote::PromotionError;
-use crate::ops::promote::promote_held;
 use crate::ops::restate;
 use crate::plan::Plan;
 use crate::plan::Work;
@@ -342,26 +339,8 @@ async fn carry_out(
         }
         return Ok(applied);
     }
-    let expected = plan.promoted.previous_plan_id.as_deref();
-    let lease = catch_up(planned, &filling, may_fill, &mut applied).await?;
-    let switched = promote_held(
-        &Promotion {
-            record: &plan.promoted,
-            expected,
-            views: &plan.views,
-        },
-        lease,
-        engine,
-        state,
-        now,
-        control,
-        report,
-    )
-    .await;
-    applied.switched = Some(switched.map_err(|error| match error {
-        PromotionError::Refused(error) => conflict(plan)(error),
-        PromotionError::Other(error) => stopped(error),
-    })?);
+    let switched = catch_up_and_promote(planned, &filling, may_fill, &mut applied).await?;
+    applied.switched = Some(switched);
     Ok(applied)
 }
 
@@ -498,13 +477,16 @@ async fn check_tables(plan: &Plan, engine: &dyn EngineAdapter) -> anyhow::Result
     Ok(())
 }
 
-fn conflict(plan: &Plan) -> impl FnOnce(PromoteError) -> ApplyError {
-    move |error| match error {
+/// Why the state has refused to record what `plan` promotes.
+pub(super) fn conflict(plan: &Plan, error: PromoteError) -> ApplyError {
+    match error {
         PromoteError::Conflict { by, .. } => ApplyError::Conflict {
             environment: plan.promoted.name.to_string(),
             by,
         },
-        PromoteError::MissingSnapshots { .. } | PromoteError::State(_) => {
+        PromoteError::MissingSnapshots { .. }
+        | PromoteError::NoLongerCompared { .. }
+        | PromoteError::State(_) => {
             ApplyError::Other(anyhow::Error::from(error).context("recording the environment"))
         }
     }

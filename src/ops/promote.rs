@@ -28,6 +28,7 @@ use crate::sql::TableName;
 use crate::state::Lease;
 use crate::state::LedgerEntry;
 use crate::state::LedgerKind;
+use crate::state::Marks;
 use crate::state::PromoteError;
 use crate::state::StateStore;
 use crate::state::Subject;
@@ -40,6 +41,8 @@ pub(super) struct Promotion<'a> {
     pub(super) expected: Option<&'a str>,
     /// The views that follow from it.
     pub(super) views: &'a ViewSwitch,
+    /// What its tables were compared with: nothing may have happened to any of them since.
+    pub(super) compared: Option<&'a Marks>,
 }
 
 /// Why an environment was not promoted.
@@ -66,7 +69,7 @@ pub(super) async fn promote(
     report: Reporter<'_>,
 ) -> Result<Switched, PromotionError> {
     let lease = hold_environment(state, &promotion.record.name, control, report).await?;
-    promote_held(promotion, lease, engine, state, now, control, report).await
+    promote_held(promotion, lease, engine, state, now, (control, report)).await
 }
 
 /// The same for a process that holds the environment: `lease` is on it, and is given back.
@@ -76,10 +79,9 @@ pub(super) async fn promote_held(
     engine: &dyn EngineAdapter,
     state: &StateStore,
     now: DateTime<Utc>,
-    control: &Control,
-    report: Reporter<'_>,
+    who: (&Control, Reporter<'_>),
 ) -> Result<Switched, PromotionError> {
-    let record = promotion.record;
+    let (record, (control, _)) = (promotion.record, who);
     if control.stop.is_asked() {
         return Err(PromotionError::Other(scheduler::Stopped.into()));
     }
@@ -88,10 +90,10 @@ pub(super) async fn promote_held(
     let before = before.context("reading the environment")?;
     let mut views = promotion.views.clone();
     views.dressed = dressings(state, record, before.as_ref(), &views, now).await?;
-    let who = (control, report);
     let switch = own_tables::prepare(engine, state, record, views, now, who).await?;
     write_down_views(engine, state, record, switch.made(), now).await?;
-    let recorded = state.promote_under(Some(&lease), record, promotion.expected);
+    let under = (Some(&lease), promotion.compared);
+    let recorded = state.promote_under(under, record, promotion.expected);
     recorded.await.map_err(PromotionError::Refused)?;
     let switched = carry_out(engine, state, record, &switch, (&lease, now), who).await;
     let switched = switched.with_context(|| not_switched(&record.name))?;

@@ -169,6 +169,7 @@ async fn rollback_held(
         record: &record,
         expected: Some(&current.plan_id),
         views: &views,
+        compared: None,
     };
     let switched = promote(&promotion, engine, state, now, control, report)
         .await

@@ -166,7 +166,13 @@ async fn run_held(
         if !due.work.is_empty() {
             around.before(engine, &environment.name, now).await?;
         }
-        let outcome = scheduler::fill(&filling, &due.work).await;
+        let mut outcome = scheduler::fill(&filling, &due.work).await;
+        if !due.work.is_empty() && is_of_another_plan(state, &environment).await? {
+            // What was filled last may not be in the tables that it shows now.
+            outcome
+                .cut_short
+                .get_or_insert(CutShort::EnvironmentChanged);
+        }
         if !due.work.is_empty() {
             let after = around.after(engine, &environment.name, now).await;
             after.context("what the run has filled is recorded, but what comes after it failed")?;
@@ -191,6 +197,13 @@ async fn run_held(
             restated,
         });
     }
+}
+
+/// Whether somebody has promoted the environment since it was read.
+async fn is_of_another_plan(state: &StateStore, environment: &Environment) -> anyhow::Result<bool> {
+    let standing = state.standing(&environment.name).await;
+    let standing = standing.context("reading the environment")?;
+    Ok(standing.is_some_and(|(plan_id, _)| plan_id != environment.plan_id))
 }
 
 /// What was due in all, where `later` was found after a restart: of one table, what was left of it.

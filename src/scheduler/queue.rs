@@ -290,6 +290,8 @@ async fn fill_table(
             };
             running.push(batch::run(filling, work, batch, units(range)));
         }
+        // What runs goes on while others are recorded: a batch that nobody polls keeps its connection to the state, and all of
+        // them together would keep the record waiting for one.
         let ended = tokio::select! {
             ended = running.next() => ended,
             recorded = written.recorded() => {

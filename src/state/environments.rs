@@ -14,6 +14,7 @@ use crate::snapshot::SnapshotId;
 use crate::snapshot::Version;
 use crate::sql::TableName;
 use crate::state::Lease;
+use crate::state::Marks;
 use crate::state::StateError;
 use crate::state::StateStore;
 use crate::state::database::Connection;
@@ -49,6 +50,12 @@ pub enum PromoteError {
         /// Which ones; sorted, never empty.
         missing: Vec<SnapshotId>,
     },
+    /// Tables that were compared before were filled further or cleared meanwhile.
+    #[error("something of what `{environment}` shows was filled or cleared meanwhile")]
+    NoLongerCompared {
+        /// Which environment.
+        environment: EnvironmentName,
+    },
     /// The state failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -58,7 +65,9 @@ impl PromoteError {
     /// What the user can do about it, as a sentence.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Conflict { .. } | Self::MissingSnapshots { .. } => {
+            Self::Conflict { .. }
+            | Self::MissingSnapshots { .. }
+            | Self::NoLongerCompared { .. } => {
                 Some("Plan again: the new plan starts from what is there now.")
             }
             Self::State(error) => error.help(),
@@ -143,17 +152,17 @@ impl StateStore {
         environment: &Environment,
         expected_previous_plan_id: Option<&str>,
     ) -> Result<(), PromoteError> {
-        self.promote_under(None, environment, expected_previous_plan_id)
+        self.promote_under((None, None), environment, expected_previous_plan_id)
             .await
     }
 
-    /// As [`StateStore::promote`], if `lease` on the environment is still ours.
+    /// As [`StateStore::promote`], if `lease` on the environment is still ours and nothing happened to the tables of `marks`.
     ///
     /// # Errors
-    /// As there, and [`StateError::Overtaken`].
+    /// As there, [`StateError::Overtaken`] and [`PromoteError::NoLongerCompared`].
     pub async fn promote_under(
         &self,
-        lease: Option<&Lease>,
+        (lease, marks): (Option<&Lease>, Option<&Marks>),
         environment: &Environment,
         expected_previous_plan_id: Option<&str>,
     ) -> Result<(), PromoteError> {
@@ -179,6 +188,13 @@ impl StateStore {
         };
         if !as_planned {
             return Err(conflict(&environment.name, current));
+        }
+        if let Some(marks) = marks
+            && !marks.hold(&mut transaction).await?
+        {
+            return Err(PromoteError::NoLongerCompared {
+                environment: environment.name.clone(),
+            });
         }
         let ids: Vec<SnapshotId> = environment.snapshots.iter().map(|s| s.id.clone()).collect();
         let stored = snapshots::stored_ids(&mut transaction, &ids).await?;
@@ -455,6 +471,8 @@ mod tests {
     use std::slice::from_ref;
 
     use super::*;
+    use crate::snapshot::Interval;
+    use crate::snapshot::Snapshot;
     use crate::state::samples;
     use crate::state::samples::at;
     use crate::state::samples::environment;
@@ -487,6 +505,38 @@ mod tests {
                 store.environment(&"none".parse().unwrap()).await.unwrap(),
                 None
             );
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_happens_to_compared_tables_before_the_record_is_noticed() {
+        samples::on_both(async |store| {
+            let [a, b] = ["db.a", "db.b"].map(|name| snapshot(name, "i", "v"));
+            let stored = store.store_snapshots(&[a.clone(), b.clone()], at(0)).await;
+            stored.unwrap();
+            let prod = environment("prod", "p1", None, &[&a, &b]);
+            let key = |of: &Snapshot| (of.id.name.clone(), of.version.clone());
+            let fill = async |of: &Snapshot| {
+                let (name, version) = key(of);
+                let day = Interval::new(at(0), at(1)).unwrap();
+                let filled = store.record_filled(&name, &version, day, at(1));
+                filled.await.unwrap();
+            };
+            let marks = store.marks(vec![key(&a)]).await.unwrap();
+            fill(&a).await;
+            let under = (None, Some(&marks));
+            let error = store.promote_under(under, &prod, None).await.unwrap_err();
+            assert!(
+                matches!(error, PromoteError::NoLongerCompared { .. }),
+                "{error}"
+            );
+            assert_eq!(store.environment(&prod.name).await.unwrap(), None);
+
+            let marks = store.marks(vec![key(&a)]).await.unwrap();
+            fill(&b).await;
+            let under = (None, Some(&marks));
+            store.promote_under(under, &prod, None).await.unwrap();
         })
         .await;
     }

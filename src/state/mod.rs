@@ -69,6 +69,7 @@ pub use placed::MARKS;
 pub use placed::former_view;
 pub use promotions::PromotionRecord;
 pub use restatements::Descent;
+pub use restatements::Marks;
 pub use restatements::RestatementRecord;
 pub use snapshots::Definition;
 

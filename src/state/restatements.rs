@@ -51,6 +51,20 @@ pub struct Descent {
     pub parents: Vec<SnapshotId>,
 }
 
+/// What was the last that happened to some tables.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    tables: Vec<(ModelName, Version)>,
+    last: i64,
+}
+
+impl Marks {
+    /// Whether nothing has happened since.
+    pub(super) async fn hold(&self, connection: &mut Connection) -> Result<bool, StateError> {
+        Ok(last_of(connection, &self.tables).await? == self.last)
+    }
+}
+
 impl StateStore {
     /// Clears `own` and `others`, and records that `own` is to be filled again: all of it or nothing. Whoever writes any
     /// of these tables now records nothing of it.
@@ -148,7 +162,13 @@ impl StateStore {
 
     /// A number that is another one after anything was filled or cleared of a table.
     pub async fn mark(&self, table: &(ModelName, Version)) -> Result<i64, StateError> {
-        last_entry(&mut *self.read().await?, table).await
+        last_of(&mut *self.read().await?, std::slice::from_ref(table)).await
+    }
+
+    /// What [`promote_under`](Self::promote_under) compares: whether anything was filled or cleared of these tables since.
+    pub async fn marks(&self, tables: Vec<(ModelName, Version)>) -> Result<Marks, StateError> {
+        let last = last_of(&mut *self.read().await?, &tables).await?;
+        Ok(Marks { tables, last })
     }
 
     /// Records that `kept` was copied from the table `from` to the one of version `to`, as far as it is filled there.
@@ -165,7 +185,7 @@ impl StateStore {
     ) -> Result<bool, StateError> {
         let mut transaction = self.write().await?;
         leases::check(&mut transaction, lease).await?;
-        if last_entry(&mut transaction, from).await? != mark {
+        if last_of(&mut transaction, std::slice::from_ref(from)).await? != mark {
             return Ok(false);
         }
         let filled = intervals_of(&mut transaction, from).await?;
@@ -229,20 +249,14 @@ impl StateStore {
     }
 }
 
-/// The number of the last entry of the log of a table; 0 if there is none. Numbers are never used again, so the same
+/// The number of the last entry of the log of any of these tables; 0 if there is none. Numbers are never used again, so the same
 /// one means that nothing was filled, cleared or summed up since.
-async fn last_entry(
+async fn last_of(
     connection: &mut Connection,
-    table: &(ModelName, Version),
+    tables: &[(ModelName, Version)],
 ) -> Result<i64, StateError> {
-    let found: Vec<i64> = query(
-        "SELECT coalesce(max(id), 0) FROM siding_intervals
-         WHERE name = $1 AND version = $2",
-    )
-    .bind(table.0.to_string())
-    .bind(table.1.0.clone())
-    .fetch_column(connection)
-    .await?;
+    let sql = "SELECT coalesce(max(id), 0) FROM siding_intervals WHERE (name, version) ";
+    let found: Vec<i64> = with_versions(sql, tables).fetch_column(connection).await?;
     Ok(found.first().copied().unwrap_or(0))
 }
 

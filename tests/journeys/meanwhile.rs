@@ -198,6 +198,34 @@ fn days_that_a_run_fills_while_a_plan_waits_are_in_the_new_tables_before_the_swi
     is_settled(&workspace, "prod");
 }
 
+/// Between the last look and the switch, which nobody can meet on purpose: a trigger of the state does.
+#[cfg(unix)]
+#[test]
+fn days_that_are_recorded_in_the_last_moment_before_the_switch_are_not_missed_either() {
+    let workspace = shop();
+    let state = StateFile::of(&workspace);
+    workspace.edit("models/src.sql", "10 AS v", "20 AS v");
+    let (applied, caught_up) = plan_and_then(&workspace, "prod", NOTHING(), || {
+        let last = state.number("SELECT max(id) FROM siding_intervals");
+        run(&workspace, "prod", "2024-01-12");
+        let recorded = format!("FROM siding_intervals WHERE id > {last}");
+        state.execute(&format!("CREATE TABLE late AS SELECT * {recorded}"));
+        state.execute(&format!("DELETE {recorded}"));
+        state.execute(
+            "CREATE TRIGGER last_moment AFTER UPDATE ON siding_ledger WHEN NEW.kind = 'environment view' BEGIN
+               INSERT INTO siding_intervals (name, version, start_at, end_at, removed, created_at)
+                 SELECT name, version, start_at, end_at, removed, created_at FROM late;
+               DELETE FROM late;
+             END",
+        );
+    });
+
+    applied.unwrap();
+    assert_eq!(state.number("SELECT count(*) FROM late"), 0);
+    assert_eq!(caught_up.len(), 5);
+    assert_eq!(seen(&workspace, "db"), all_have(11, 20));
+}
+
 #[test]
 fn the_same_holds_on_postgres() {
     on_postgres(days_that_a_run_fills_while_a_plan_waits_are_in_the_new_tables_before_the_switch);
