@@ -1,5 +1,6 @@
 //! `siding plan`
 
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 
 use anyhow::Context;
@@ -292,10 +293,17 @@ async fn apply(
             1 => "1 model was executed".to_owned(),
             executed => format!("{executed} models were executed"),
         };
-        printer.text(&format!(
-            "{done} `{}` is up to date; {models}.",
-            request.environment
-        ));
+        let name = &request.environment;
+        let waiting: BTreeSet<_> = applied.waiting.iter().map(|(name, _)| name).collect();
+        printer.text(&match waiting.len() {
+            0 => format!("{done} `{name}` is up to date; {models}."),
+            1 => format!(
+                "{done} {models} in `{name}`; 1 model waits for a signal, and the next run asks again."
+            ),
+            more => format!(
+                "{done} {models} in `{name}`; {more} models wait for signals, and the next run asks again."
+            ),
+        });
     }
     Ok(Ending::Fine)
 }

@@ -10,6 +10,7 @@ use crate::cli::plan_text::range;
 use crate::cli::printer::Paint;
 use crate::cli::printer::Printer;
 use crate::cli::printer::Tone;
+use crate::cli::run_text::ranges;
 use crate::scheduler::Progress;
 
 /// Most models that one line names.
@@ -112,7 +113,7 @@ fn line(progress: &Progress, paint: Paint) -> Option<String> {
                 took.as_secs_f64()
             )
         }
-        Progress::AuditWarning { message, .. } => {
+        Progress::AuditWarning { message, .. } | Progress::Warning(message) => {
             format!("{} {message}", paint.tone(Tone::Caution, "warning:"))
         }
         Progress::Failed { name, message } => {
@@ -123,6 +124,10 @@ fn line(progress: &Progress, paint: Paint) -> Option<String> {
                 "{} {name}, because {because} failed",
                 paint.tone(Tone::Caution, "skipped")
             )
+        }
+        Progress::Held { name, wait } => {
+            let waits = paint.tone(Tone::Caution, "waits");
+            format!("{waits} {name} [{}] for {}", ranges(&wait.ranges), wait.on)
         }
         Progress::Waiting { what, holder } => {
             let waiting = paint.tone(Tone::Caution, "waiting");

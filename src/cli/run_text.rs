@@ -10,10 +10,13 @@ use serde_json::json;
 
 use crate::cli::plan_text::range;
 use crate::environment::EnvironmentName;
+use crate::model::ModelName;
 use crate::ops::RunReport;
 use crate::scheduler::CutShort;
 use crate::scheduler::ModelOutcome;
 use crate::scheduler::Outcome;
+use crate::scheduler::Wait;
+use crate::scheduler::WaitsFor;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 
@@ -52,6 +55,7 @@ fn tried(model: &ModelOutcome) -> Vec<String> {
         (passed, warned) => format!("{passed} passed, {warned} warned"),
     };
     let status = match model.elsewhere {
+        0 if !model.waits.is_empty() => waits(model),
         0 => model.status.name().to_owned(),
         some => format!("{}, {some} by another process", model.status.name()),
     };
@@ -65,15 +69,27 @@ fn tried(model: &ModelOutcome) -> Vec<String> {
     ]
 }
 
+/// `waits for the signal landed()`, and for what else.
+fn waits(model: &ModelOutcome) -> String {
+    let on: BTreeSet<String> = model.waits.iter().map(|wait| wait.on.to_string()).collect();
+    let on: Vec<String> = on.into_iter().map(|on| on.replace('`', "")).collect();
+    format!("waits for {}", on.join(", "))
+}
+
 /// The batches as ranges that neither overlap nor touch.
 fn intervals(batches: &[Interval]) -> String {
     let merged: Intervals = batches.iter().copied().collect();
+    ranges(merged.as_slice())
+}
+
+/// Ranges, the first few of them.
+pub(super) fn ranges(merged: &[Interval]) -> String {
     let mut shown: Vec<String> = merged
         .iter()
         .take(MOST_RANGES)
         .map(|merged| range(merged.start(), merged.end()))
         .collect();
-    let rest = merged.iter().len().saturating_sub(MOST_RANGES);
+    let rest = merged.len().saturating_sub(MOST_RANGES);
     if rest > 0 {
         shown.push(format!("and {rest} more"));
     }
@@ -101,10 +117,21 @@ pub(super) fn summary(environment: &EnvironmentName, report: &RunReport) -> Stri
             ),
             None => format!("Nothing is due in `{environment}`, and nothing ever will be."),
         },
+        None if outcome.is_complete() && waiting(outcome) > 0 && filled_here(outcome) == 0 => {
+            format!(
+                "Nothing is filled: what is due in `{environment}` waits for signals, in {}. The next run asks again.",
+                count(waiting(outcome)),
+            )
+        }
         None if outcome.is_complete() => format!(
-            "Done. Filled {} of `{environment}`{}.",
+            "Done. Filled {} of `{environment}`{}{}.",
             count(filled_here(outcome)),
-            by_others(outcome)
+            by_others(outcome),
+            match waiting(outcome) {
+                0 => String::new(),
+                1 => "; 1 model waits for a signal".to_owned(),
+                more => format!("; {more} models wait for signals"),
+            }
         ),
         None => format!(
             "Filled {}, {} failed, {} skipped. What was filled is recorded; run again for the rest.",
@@ -123,6 +150,12 @@ fn filled_here(outcome: &Outcome) -> usize {
         .filter(|model| !model.batches.is_empty());
     here.filter(|model| outcome.filled.contains(&model.name))
         .count()
+}
+
+/// How many models have something that waits.
+fn waiting(outcome: &Outcome) -> usize {
+    let models = outcome.models.iter();
+    models.filter(|model| !model.waits.is_empty()).count()
 }
 
 /// `; another process filled 2 models`; nothing where none did.
@@ -166,6 +199,8 @@ pub(super) fn json(environment: &EnvironmentName, report: &RunReport) -> Value {
         .skipped
         .iter()
         .map(|(name, because)| json!({"name": name, "because": because}));
+    let mut waiting: Vec<_> = outcome.waiting().collect();
+    waiting.sort_by_key(|(name, _)| *name);
     json!({
         "version": 1,
         "environment": environment,
@@ -175,6 +210,7 @@ pub(super) fn json(environment: &EnvironmentName, report: &RunReport) -> Value {
         "failed": failed.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
         "left": outcome.left,
+        "waiting": waiting.into_iter().map(waits_json).collect::<Vec<_>>(),
         "ended": match outcome.cut_short {
             None => "done",
             Some(CutShort::Stopped) => "stopped",
@@ -185,6 +221,17 @@ pub(super) fn json(environment: &EnvironmentName, report: &RunReport) -> Value {
         "next": report.next,
         "warnings": outcome.warnings,
     })
+}
+
+/// What waits: for a signal of the model's own, or for another model.
+fn waits_json((name, wait): (&ModelName, &Wait)) -> Value {
+    let intervals: Vec<_> = wait.ranges.iter().map(pair).collect();
+    match &wait.on {
+        WaitsFor::Signal(call) => json!({"name": name, "intervals": intervals, "signal": call}),
+        WaitsFor::Model(because) => {
+            json!({"name": name, "intervals": intervals, "because": because})
+        }
+    }
 }
 
 fn pair(range: &Interval) -> (DateTime<Utc>, DateTime<Utc>) {

@@ -27,6 +27,7 @@ pub use duckdb::Sandbox;
 pub use error::EngineError;
 pub use postgres::PostgresConfig;
 pub use postgres::stored_in_postgres;
+pub use rows::Moments;
 pub use rows::Rows;
 
 /// How to reach a warehouse: one variant per engine.

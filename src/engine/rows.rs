@@ -3,6 +3,7 @@
 use ::duckdb::arrow::array::Array;
 use ::duckdb::arrow::array::AsArray;
 use ::duckdb::arrow::datatypes::DataType;
+use ::duckdb::arrow::datatypes::Date32Type;
 use ::duckdb::arrow::datatypes::Decimal128Type;
 use ::duckdb::arrow::datatypes::Float32Type;
 use ::duckdb::arrow::datatypes::Float64Type;
@@ -25,6 +26,7 @@ use ::duckdb::arrow::util::display::ArrayFormatter;
 use ::duckdb::arrow::util::display::FormatOptions;
 use chrono::DateTime;
 use chrono::NaiveDateTime;
+use chrono::Utc;
 use serde_json::Value;
 
 use crate::engine::EngineError;
@@ -34,6 +36,15 @@ use crate::engine::EngineError;
 pub struct Rows {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+}
+
+/// The values of one column that says yes and no, or when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moments {
+    /// Row by row; NULL is `None`.
+    Truths(Vec<Option<bool>>),
+    /// Without NULLs and infinities; dates are their midnight, times without a zone are in UTC.
+    Times(Vec<DateTime<Utc>>),
 }
 
 impl Rows {
@@ -116,6 +127,33 @@ impl Rows {
         Ok(values)
     }
 
+    /// The values of the only column.
+    ///
+    /// # Errors
+    /// [`EngineError::Answer`] with what it is instead, if there are more columns, or they are neither truth values nor times.
+    pub fn moments(&self) -> Result<Moments, EngineError> {
+        let [field] = &self.schema.fields()[..] else {
+            let count = self.schema.fields().len();
+            return Err(EngineError::Answer(format!("{count} columns")));
+        };
+        let columns = self.batches.iter().map(|batch| batch.column(0).as_ref());
+        match field.data_type() {
+            DataType::Boolean => {
+                let values = columns.flat_map(|column| column.as_boolean().iter());
+                Ok(Moments::Truths(values.collect()))
+            }
+            DataType::Date32 | DataType::Timestamp(..) => {
+                let mut times = Vec::new();
+                for column in columns {
+                    let rows = (0..column.len()).filter(|row| !column.is_null(*row));
+                    times.extend(rows.filter_map(|row| instant(column, row)));
+                }
+                Ok(Moments::Times(times))
+            }
+            other => Err(EngineError::Answer(format!("a column of type {other}"))),
+        }
+    }
+
     /// The first `limit` rows, each with its values in column order.
     ///
     /// Numbers that JSON holds exactly are numbers, NULL is `null`; decimals, dates, times and
@@ -184,7 +222,30 @@ fn timestamp(
     unit: TimeUnit,
     with_zone: bool,
 ) -> Result<String, EngineError> {
-    let instant = match unit {
+    match instant_of(array, row, unit) {
+        Some(instant) if with_zone => Ok(instant.to_rfc3339()),
+        Some(instant) => {
+            let local: NaiveDateTime = instant.naive_utc();
+            Ok(format!("{local:?}"))
+        }
+        // `infinity` and what lies before the calendar begins.
+        None => Ok("out of range".to_owned()),
+    }
+}
+
+/// The instant in a column of dates or times.
+fn instant(array: &dyn Array, row: usize) -> Option<DateTime<Utc>> {
+    match array.data_type() {
+        DataType::Timestamp(unit, _) => instant_of(array, row, *unit),
+        _ => {
+            let days = array.as_primitive::<Date32Type>().value(row);
+            DateTime::from_timestamp_secs(i64::from(days) * 86_400)
+        }
+    }
+}
+
+fn instant_of(array: &dyn Array, row: usize, unit: TimeUnit) -> Option<DateTime<Utc>> {
+    match unit {
         TimeUnit::Second => {
             DateTime::from_timestamp_secs(array.as_primitive::<TimestampSecondType>().value(row))
         }
@@ -197,15 +258,6 @@ fn timestamp(
         TimeUnit::Nanosecond => Some(DateTime::from_timestamp_nanos(
             array.as_primitive::<TimestampNanosecondType>().value(row),
         )),
-    };
-    match instant {
-        Some(instant) if with_zone => Ok(instant.to_rfc3339()),
-        Some(instant) => {
-            let local: NaiveDateTime = instant.naive_utc();
-            Ok(format!("{local:?}"))
-        }
-        // `infinity` and what lies before the calendar begins.
-        None => Ok("out of range".to_owned()),
     }
 }
 

@@ -16,6 +16,7 @@ mod policy;
 mod reading;
 mod seed;
 mod selector;
+mod signal;
 mod storage;
 mod template;
 
@@ -63,6 +64,7 @@ pub use selector::ChangedFiles;
 pub use selector::Selector;
 pub use selector::SelectorError;
 pub use selector::select_any;
+pub use signal::Signal;
 pub use storage::Storage;
 pub use storage::is_plain;
 pub use storage::is_postgres_parameter;
@@ -168,6 +170,9 @@ pub struct Model {
     /// Checks, in the order declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audits: Vec<Audit>,
+    /// What is asked before its intervals are filled, in the order declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Signal>,
     /// Everything that its query reads, and what `depends_on` adds; never itself.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<ModelName>,
@@ -224,6 +229,11 @@ impl Model {
     /// Whether its batches run one after the other, in order of time, and stop at the first that fails.
     pub fn depends_on_its_past(&self) -> bool {
         self.reads_itself || self.kind.builds_on_its_past()
+    }
+
+    /// Whether it is filled in order of time without leaving anything out: at once, or each batch on those before it.
+    pub fn is_filled_in_order(&self) -> bool {
+        !matches!(self.kind, ModelKind::IncrementalByTimeRange { .. }) || self.reads_itself
     }
 
     /// The model that `table`, as this model's SQL names it, would be.

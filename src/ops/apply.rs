@@ -21,6 +21,7 @@ use crate::ops::late::By;
 use crate::ops::ledger::Why;
 use crate::ops::ledger::write_down;
 use crate::ops::restate;
+use crate::ops::waiting::consequences;
 use crate::plan::Plan;
 use crate::plan::Work;
 use crate::scheduler;
@@ -35,6 +36,7 @@ use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::Stopped;
 use crate::scheduler::Switched;
+use crate::scheduler::Wait;
 use crate::scheduler::turns;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
@@ -57,6 +59,17 @@ pub struct Applied {
     pub switched: Option<Switched>,
     /// Other environments that have tables to fill again, because what they are made of was restated.
     pub cleared: BTreeSet<String>,
+    /// What is not filled, because it waits for a signal; the next run asks again.
+    pub waiting: Vec<(ModelName, Wait)>,
+}
+
+impl Applied {
+    /// Adds what waits of a filling.
+    pub(super) fn add_waiting(&mut self, outcome: &Outcome) {
+        let waiting = outcome.waiting();
+        self.waiting
+            .extend(waiting.map(|(name, wait)| (name.clone(), wait.clone())));
+    }
 }
 
 /// Why a plan was not applied. Nothing that readers see has changed, unless the error says so.
@@ -306,6 +319,8 @@ async fn carry_out(
     };
     let outcome = scheduler::fill(&filling, &plan.work).await;
     let outcome = finished(plan, state, outcome).await?;
+    let mut applied = Applied::default();
+    applied.add_waiting(&outcome);
     let mut warnings = outcome.warnings;
     warnings.extend(audit_only(planned, engine, &scope, report).await?);
 
@@ -319,9 +334,13 @@ async fn carry_out(
     let mut applied = Applied {
         executed: executed.filter(|name| ran.contains(name)).collect(),
         warnings,
-        switched: None,
         cleared,
+        ..applied
     };
+    for message in consequences(planned, state, &applied.waiting).await? {
+        report(Progress::Warning(message.clone()));
+        applied.warnings.push(message);
+    }
     close_restatements(planned, state).await?;
     // A record that has or had an end is written again: its time starts anew.
     let unchanged_record = planned.current.target.as_ref().is_some_and(|target| {

@@ -13,6 +13,8 @@ use crate::ops::promote::Promotion;
 use crate::ops::promote::PromotionError;
 use crate::ops::promote::hold_environment;
 use crate::ops::promote::promote_held;
+use crate::ops::waiting::beside_waiting;
+use crate::ops::waiting::with_waiting;
 use crate::plan::behind;
 use crate::plan::check_gaps;
 use crate::plan::compared_tables;
@@ -79,7 +81,9 @@ async fn catch_up(
         let marks = marks.context("reading what is filled")?;
         let filled = state.filled(&tables).await;
         let filled = filled.context("reading what is filled")?;
-        let behind = behind(plan, &planned.current, &filled);
+        let counted = with_waiting(plan, &filled, &applied.waiting);
+        let mut behind = behind(plan, &planned.current, &counted);
+        behind.work = beside_waiting(plan, behind.work, &applied.waiting);
         if behind.work.is_empty() {
             check_gaps(plan, &planned.current, &filled)
                 .map_err(|error| ApplyError::Other(anyhow::anyhow!("{error}")))?;
@@ -113,6 +117,7 @@ async fn catch_up(
         };
         let outcome = scheduler::fill(&again, &behind.work).await;
         let outcome = finished(plan, state, outcome).await?;
+        applied.add_waiting(&outcome);
         for name in outcome.filled {
             if !applied.executed.contains(&name) {
                 applied.executed.push(name);

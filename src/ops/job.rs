@@ -26,6 +26,7 @@ use crate::ops::ahead;
 use crate::ops::brought::brought_statements;
 use crate::ops::compare::compare_with_prod;
 use crate::ops::read_files;
+use crate::ops::waiting::sentences;
 use crate::plan::Draft;
 use crate::plan::JOB_VERSION;
 use crate::plan::JobAnswer;
@@ -263,6 +264,7 @@ impl Job<'_> {
         let in_prod = in_prod.map(|prod| prod.naming.clone()).unwrap_or_default();
         let comparisons = compare_with_prod(engine.as_ref(), &planned.plan, &in_prod).await?;
         let mut warnings = applied.warnings;
+        warnings.extend(sentences(&applied.waiting));
         let mut prod = self.plan_for_prod(&session).await?;
         if ahead::is_needed(&prod) && prod.errors().next().is_none() {
             let engine = engine.as_ref();

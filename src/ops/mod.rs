@@ -47,6 +47,7 @@ mod session;
 mod sql_name;
 mod switches;
 mod table_diff;
+mod waiting;
 
 pub use answers::Opened;
 pub use answers::Unread;

@@ -71,7 +71,7 @@ pub(super) fn empty_tables(
     told
 }
 
-fn listed(names: &[&ModelName]) -> String {
+pub(super) fn listed(names: &[&ModelName]) -> String {
     let shown = names.iter().take(MOST_NAMES);
     let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
     let more = match names.len().saturating_sub(MOST_NAMES) {

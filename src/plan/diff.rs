@@ -280,6 +280,9 @@ fn definition(model: &Model) -> String {
             )),
         );
     }
+    for signal in &model.signals {
+        property("signal", Some(signal.call()));
+    }
     let mut text = lines.join("\n");
     text.push('\n');
     if let Some(query) = &model.query {

@@ -707,6 +707,11 @@ impl History<'_> {
     }
 }
 
+/// The statements that fill `ranges` of `model`.
+pub(super) fn statements_for(model: &Model, ranges: &[Interval]) -> Vec<Interval> {
+    statements(model, &Calendar::new(model), ranges)
+}
+
 /// The statements that fill `ranges`: one a batch for incremental models, one in all for the others.
 fn statements(model: &Model, calendar: &Calendar, ranges: &[Interval]) -> Vec<Interval> {
     match model.kind {

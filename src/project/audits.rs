@@ -115,6 +115,7 @@ pub(super) fn read(
                 }
                 StatementKind::Model
                 | StatementKind::Audit
+                | StatementKind::Signal
                 | StatementKind::Metric
                 | StatementKind::OnVirtualUpdate => {
                     let span = file.tokens[statement.tokens.start].span.clone();

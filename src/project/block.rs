@@ -1,4 +1,4 @@
-//! The `key value` pairs of a `MODEL` or `AUDIT` block.
+//! The `key value` pairs of a `MODEL`, `AUDIT` or `SIGNAL` block.
 
 use std::ops::Range;
 
@@ -98,7 +98,8 @@ impl<'a> SqlFile<'a> {
         let word = counting.next()?;
         let open = counting.next()?;
         let is_block = self.tokens[word].is_word(self.text, "model")
-            || self.tokens[word].is_word(self.text, "audit");
+            || self.tokens[word].is_word(self.text, "audit")
+            || self.tokens[word].is_word(self.text, "signal");
         if !is_block || !self.tokens[open].is_mark(self.text, "(") {
             return None;
         }

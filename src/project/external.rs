@@ -167,6 +167,7 @@ fn entry(
             .map(|entries| entries.into_iter().collect::<BTreeMap<_, _>>())
             .unwrap_or_default(),
         audits: Vec::new(),
+        signals: Vec::new(),
         depends_on: std::collections::BTreeSet::new(),
         default_catalog: settings.default_catalog.clone(),
         placement: Placement::default(),
@@ -182,6 +183,7 @@ fn entry(
         model: Arc::new(model),
         name_span: span,
         calls: Vec::new(),
+        signal_calls: Vec::new(),
         inline_audits: Vec::new(),
         text: Arc::clone(text),
         query_span: 0..0,

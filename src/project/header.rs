@@ -21,6 +21,7 @@ use crate::project::kind;
 use crate::project::kind::DeclaredKind;
 use crate::project::policy;
 use crate::project::storage;
+use crate::project::value::Call;
 use crate::project::value::Value;
 use crate::project::words::nearest;
 use crate::project::words::suggestion;
@@ -54,6 +55,7 @@ pub(super) struct Header {
     pub(super) columns: Option<Vec<Column>>,
     pub(super) column_descriptions: Option<BTreeMap<String, String>>,
     pub(super) calls: Vec<AuditCall>,
+    pub(super) signals: Vec<Call>,
     pub(super) depends_on: Vec<TableName>,
     pub(super) project: Option<String>,
     pub(super) stamp: Option<String>,
@@ -61,7 +63,7 @@ pub(super) struct Header {
     pub(super) enabled: bool,
 }
 
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 31] = [
     "name",
     "kind",
     "dialect",
@@ -78,6 +80,7 @@ const KNOWN: [&str; 30] = [
     "columns",
     "column_descriptions",
     "audits",
+    "signals",
     "depends_on",
     "project",
     "stamp",
@@ -96,8 +99,7 @@ const KNOWN: [&str; 30] = [
 
 /// Properties of the format that Siding does not support yet, with the value that says what it
 /// does anyway.
-pub(super) const UNSUPPORTED: [(&str, Option<&str>); 12] = [
-    ("signals", None),
+pub(super) const UNSUPPORTED: [(&str, Option<&str>); 11] = [
     ("references", None),
     ("session_properties", None),
     ("physical_version", None),
@@ -291,6 +293,15 @@ impl HeaderReader {
                     let place = property.place(&part);
                     let diagnostic = wrong(&format!("`{}` is no call of an audit", part.raw()))
                         .help("Write `audits (not_null(columns := (a, b)))`.");
+                    file.report(diagnostic, place);
+                }
+            },
+            "signals" => match value.calls() {
+                Ok(calls) => self.header.signals = calls,
+                Err(part) => {
+                    let place = property.place(&part);
+                    let diagnostic = wrong(&format!("`{}` is no call of a signal", part.raw()))
+                        .help("Write `signals (landed(min_rows := 5))`.");
                     file.report(diagnostic, place);
                 }
             },

@@ -1,6 +1,6 @@
 //! What an earlier load found out: a file that did not change need not be read again.
 //!
-//! A model follows from the text of its file, the seed's rows, the configuration and the project's audits; what its
+//! A model follows from the text of its file, the seed's rows, the configuration and the project's audits and signals; what its
 //! query means follows from the model and the columns of the models that it reads. What is remembered carries digests
 //! of all that, and is passed over where one differs.
 
@@ -194,6 +194,7 @@ impl KnownModel {
             model: self.model,
             name_span: 0..0,
             calls: Vec::new(),
+            signal_calls: Vec::new(),
             inline_audits: Vec::new(),
             text: Arc::clone(text),
             query_span: 0..0,
@@ -232,7 +233,7 @@ pub(super) fn settings_digest(settings: &Settings<'_>) -> Digest {
         .text(&format!("{:?}", settings.config))
         .maybe_text(settings.default_catalog.as_deref());
     for (path, text) in settings.files.iter() {
-        if path.starts_with("audits/") {
+        if path.starts_with("audits/") || path.starts_with("signals/") {
             node = node.text(path).text(text);
         }
     }

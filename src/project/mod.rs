@@ -19,6 +19,7 @@ mod others;
 mod place;
 mod policy;
 mod seeds;
+mod signals;
 mod statements;
 mod storage;
 mod substitute;
@@ -77,6 +78,7 @@ use crate::project::audits::Caller;
 use crate::project::block::SqlFile;
 use crate::project::known::NoMemory;
 use crate::project::model_file::Draft;
+use crate::project::signals::SignalDefinition;
 use crate::project::value::Value;
 use crate::sql::Digest;
 use crate::sql::tokens;
@@ -196,6 +198,7 @@ fn load_remembering(
     diagnostics.append(&mut read.diagnostics);
     let has_models = !read.drafts.is_empty();
     let project_audits = audits_by_name(read.audits, &mut diagnostics);
+    let project_signals = signals::by_name(read.signals, &mut diagnostics);
     let mut drafts = checks::by_name(read.drafts, &mut diagnostics);
     let new: Vec<ModelName> = drafts
         .iter()
@@ -214,13 +217,14 @@ fn load_remembering(
 
     let finished: Vec<(Arc<Model>, Vec<Diagnostic>)> = drafts
         .into_par_iter()
-        .map(|(_, draft)| finish(draft, &settings, &project_audits))
+        .map(|(_, draft)| finish(draft, &settings, &project_audits, &project_signals))
         .collect();
     let mut models = BTreeMap::new();
     for (model, mut found) in finished {
         diagnostics.append(&mut found);
         models.insert(model.name.clone(), model);
     }
+    signals::check_freshness(&models, &mut diagnostics);
     if !has_models && diagnostics.iter().all(|diagnostic| !diagnostic.is_error()) {
         let diagnostic = Diagnostic::error(NO_MODELS, "the project has no models")
             .help("Put `.sql` files with a MODEL block into `models/`, or run `siding init`.");
@@ -251,6 +255,7 @@ fn sort(diagnostics: &mut Vec<Diagnostic>) {
 struct ReadFiles {
     drafts: Vec<Draft>,
     audits: Vec<AuditDefinition>,
+    signals: Vec<SignalDefinition>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -260,6 +265,7 @@ impl ReadFiles {
         Some(Self {
             drafts: file.drafts(text, files)?,
             audits: Vec::new(),
+            signals: Vec::new(),
             diagnostics,
         })
     }
@@ -279,8 +285,8 @@ fn read_files(
     for (path, reason) in files.unreadable() {
         let folder = path.split('/').next().unwrap_or_default();
         let is_ours = path.ends_with(".sql") || path.ends_with('/');
-        let read_by_us =
-            (matches!(folder, "models" | "audits") && is_ours) || is_external(files, path);
+        let read_by_us = (matches!(folder, "models" | "audits" | "signals") && is_ours)
+            || is_external(files, path);
         if read_by_us && !ignored(path) {
             let what = if path.ends_with('/') {
                 "folder"
@@ -300,6 +306,7 @@ fn read_files(
     for mut file in read {
         all.drafts.append(&mut file.drafts);
         all.audits.append(&mut file.audits);
+        all.signals.append(&mut file.signals);
         all.diagnostics.append(&mut file.diagnostics);
     }
     all
@@ -335,7 +342,8 @@ fn read_file(
     let sql = path.ends_with(".sql");
     let model = sql && path.starts_with("models/");
     let audit = sql && path.starts_with("audits/");
-    if !model && !audit {
+    let signal = sql && path.starts_with("signals/");
+    if !model && !audit && !signal {
         let diagnostic = others::check(path, text);
         read.diagnostics
             .extend(diagnostic.filter(|_| !ignored(path)));
@@ -351,7 +359,11 @@ fn read_file(
     } else {
         let mut file = SqlFile::new(path, text, settings);
         let statements = statements::split(file.text, &file.tokens);
-        read.audits = audits::read(&mut file, text, &statements, true);
+        if signal {
+            read.signals = signals::read(&mut file, text, &statements);
+        } else {
+            read.audits = audits::read(&mut file, text, &statements, true);
+        }
         read.diagnostics = file.diagnostics;
     }
     read
@@ -403,11 +415,12 @@ fn default_audits(config: &Config, diagnostics: &mut Vec<Diagnostic>) -> Vec<Aud
     calls
 }
 
-/// The model with its audits.
+/// The model with its audits and signals.
 fn finish(
     draft: Draft,
     settings: &Settings<'_>,
     project: &BTreeMap<String, AuditDefinition>,
+    signals: &BTreeMap<String, SignalDefinition>,
 ) -> (Arc<Model>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut model = draft.model;
@@ -429,6 +442,20 @@ fn finish(
         .iter()
         .filter_map(|call| caller.resolve(call, &mut diagnostics))
         .collect();
-    Arc::make_mut(&mut model).audits = audits;
+    let caller = signals::Caller {
+        settings,
+        project: signals,
+        dialect: model.dialect,
+        kind: model.kind.name(),
+        file: &model.file,
+        text: &draft.text,
+    };
+    let calls = draft.signal_calls.iter();
+    let signals = calls
+        .filter_map(|call| caller.resolve(call, &mut diagnostics))
+        .collect();
+    let finished = Arc::make_mut(&mut model);
+    finished.audits = audits;
+    finished.signals = signals;
     (model, diagnostics)
 }

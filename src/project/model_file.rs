@@ -30,6 +30,7 @@ use crate::project::statements::StatementKind;
 use crate::project::storage;
 use crate::project::substitute::Runtime;
 use crate::project::substitute::substitute;
+use crate::project::value::Call;
 use crate::project::value::model_name;
 use crate::sql::Query;
 use crate::sql::tokens::TokenKind;
@@ -39,6 +40,7 @@ pub(super) struct Draft {
     pub(super) model: Arc<Model>,
     pub(super) name_span: Range<usize>,
     pub(super) calls: Vec<AuditCall>,
+    pub(super) signal_calls: Vec<Call>,
     pub(super) inline_audits: Vec<AuditDefinition>,
     pub(super) text: Arc<str>,
     /// The query's first word, or the block without one.
@@ -92,7 +94,7 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
     }
     let word = first.tokens.start;
     let place = file.tokens[word].span.clone();
-    let raw = ["audits"];
+    let raw = ["audits", "signals"];
     let (properties, close) = file.properties(word, first.tokens.end, &raw);
     let header = header::read(file, &properties, &place);
     *enabled = header.enabled;
@@ -129,6 +131,12 @@ fn read_file(file: &mut SqlFile<'_>, text: &Arc<str>, enabled: &mut bool) -> Opt
                 file.report(diagnostic, start);
             }
             StatementKind::Audit => {}
+            StatementKind::Signal => {
+                let message = "a SIGNAL block stands in a file of its own";
+                let diagnostic = Diagnostic::error("syntax", message)
+                    .help("Put it with its query into a file of `signals/`.");
+                file.report(diagnostic, start);
+            }
             StatementKind::Model => {
                 let message = "the file has a second MODEL block";
                 let diagnostic = Diagnostic::error("two-models", message)
@@ -397,6 +405,16 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         let message = "an embedded model has no rows of its own to audit";
         file.report(Diagnostic::error("wrong-value", message), span);
     }
+    if matches!(kind, ModelKind::Embedded | ModelKind::Seed(_))
+        && let Some(call) = header.signals.first()
+    {
+        let message = format!(
+            "a model of kind {} waits for no signal: it is not filled by intervals",
+            kind.name()
+        );
+        let diagnostic = Diagnostic::error("wrong-value", message).help("Remove `signals`.");
+        file.report(diagnostic, call.span.clone());
+    }
     let asks = header.policy.auto_restatement_cron.is_some();
     let never = matches!(
         kind,
@@ -459,6 +477,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         columns,
         column_descriptions: header.column_descriptions.unwrap_or(parts.comments),
         audits: Vec::new(),
+        signals: Vec::new(),
         depends_on,
         default_catalog: settings.default_catalog.clone(),
         project: header
@@ -472,6 +491,7 @@ fn build(file: &mut SqlFile<'_>, text: &Arc<str>, header: Header, parts: Parts) 
         model: Arc::new(model),
         name_span: header.name_span.unwrap_or(parts.place),
         calls,
+        signal_calls: header.signals,
         inline_audits: parts.inline_audits,
         text: Arc::clone(text),
         query_span: parts.query_place,

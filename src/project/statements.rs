@@ -23,6 +23,8 @@ pub(super) enum StatementKind {
     Model,
     /// `AUDIT (…)`.
     Audit,
+    /// `SIGNAL (…)`.
+    Signal,
     /// `METRIC (…)`.
     Metric,
     /// Something that gives rows.
@@ -109,6 +111,7 @@ pub(super) fn kind_of(text: &str, tokens: &[Token]) -> StatementKind {
         TokenKind::Word => match first.text(text).to_ascii_uppercase().as_str() {
             "MODEL" if bracket => StatementKind::Model,
             "AUDIT" if bracket => StatementKind::Audit,
+            "SIGNAL" if bracket => StatementKind::Signal,
             "METRIC" if bracket => StatementKind::Metric,
             "SELECT" | "WITH" | "FROM" | "VALUES" | "TABLE" | "PIVOT" | "UNPIVOT" => {
                 StatementKind::Query

@@ -100,7 +100,7 @@ async fn with_retries(filling: &Filling<'_>, batch: &Batch<'_>) -> anyhow::Resul
 }
 
 /// Does `work`, again after an error that may pass, as often as the configuration says.
-async fn retry<T>(
+pub(super) async fn retry<T>(
     control: &Control,
     work: impl AsyncFn() -> anyhow::Result<T>,
     retrying: impl Fn(String, Duration),

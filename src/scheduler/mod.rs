@@ -22,6 +22,7 @@ mod promote;
 mod queue;
 mod ready;
 mod render;
+mod signals;
 mod turns;
 mod unrecorded;
 
@@ -53,5 +54,9 @@ pub use queue::BoundTo;
 pub use queue::Filling;
 pub use queue::fill;
 pub use render::Scope;
+pub use signals::Found;
+pub use signals::Wait;
+pub use signals::WaitsFor;
+pub use signals::ask;
 pub use turns::Turns;
 pub use turns::turns;

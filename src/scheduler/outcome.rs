@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::ModelName;
+use crate::scheduler::Wait;
 use crate::snapshot::Interval;
 
 /// How the filling went.
@@ -52,6 +53,8 @@ pub struct ModelOutcome {
     pub audits_passed: usize,
     /// Audits that found rows but do not block, one sentence each.
     pub warnings: Vec<String>,
+    /// What is not filled, because it waits.
+    pub waits: Vec<Wait>,
 }
 
 /// How a model ended.
@@ -59,6 +62,8 @@ pub struct ModelOutcome {
 pub enum ModelStatus {
     /// Nothing of it is missing.
     Filled,
+    /// Some of it, or all, waits for a signal.
+    Waiting,
     /// A batch failed.
     Failed,
     /// It was stopped; the batches before are recorded.
@@ -78,6 +83,7 @@ impl ModelOutcome {
         self.took += later.took;
         self.audits_passed += later.audits_passed;
         self.warnings.extend(later.warnings);
+        self.waits = later.waits;
     }
 }
 
@@ -86,6 +92,7 @@ impl ModelStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Filled => "filled",
+            Self::Waiting => "waiting",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
@@ -114,8 +121,13 @@ impl Outcome {
         filled.retain(|name| self.failed.iter().all(|(failed, _)| failed != name));
         filled.retain(|name| !self.filled.contains(name));
         filled.append(&mut self.filled);
+        let waits = |name: &ModelName| {
+            let mut models = models.iter();
+            models.any(|model| model.name == *name && model.status == ModelStatus::Waiting)
+        };
         let is_settled = |name: &ModelName| {
             filled.contains(name)
+                || waits(name)
                 || self.left.contains(name)
                 || self.failed.iter().any(|(failed, _)| failed == name)
                 || self.skipped.iter().any(|(skipped, _)| skipped == name)
@@ -143,7 +155,13 @@ impl Outcome {
         }
     }
 
-    /// Whether everything that was asked for is there.
+    /// What waits, model by model.
+    pub fn waiting(&self) -> impl Iterator<Item = (&ModelName, &Wait)> {
+        let models = self.models.iter();
+        models.flat_map(|model| model.waits.iter().map(|wait| (&model.name, wait)))
+    }
+
+    /// Whether everything that was asked for is there, or waits for a signal.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty() && self.cut_short.is_none()
     }
@@ -170,6 +188,7 @@ mod tests {
             took: Duration::from_secs(1),
             audits_passed: 1,
             warnings: Vec::new(),
+            waits: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
+use crate::scheduler::Wait;
 use crate::snapshot::Interval;
 
 /// Something that happened.
@@ -43,6 +44,8 @@ pub enum Progress {
         /// One sentence.
         message: String,
     },
+    /// Something that whoever looks at the environment must know.
+    Warning(String),
     /// A batch failed; the model stops here.
     Failed {
         /// Whose.
@@ -56,6 +59,13 @@ pub enum Progress {
         name: ModelName,
         /// What failed.
         because: ModelName,
+    },
+    /// Some time of a model is not filled, because it waits.
+    Held {
+        /// Whose.
+        name: ModelName,
+        /// Which time, and for what.
+        wait: Wait,
     },
     /// Somebody else has what is needed next.
     Waiting {

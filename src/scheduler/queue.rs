@@ -15,6 +15,8 @@ use crate::environment::EnvironmentName;
 use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
+use crate::plan::HeldBack;
+use crate::plan::Unready;
 use crate::plan::Work;
 use crate::plan::unit_counter;
 use crate::scheduler::Control;
@@ -41,6 +43,7 @@ use crate::scheduler::materialize::Known;
 use crate::scheduler::past::Past;
 use crate::scheduler::place::Places;
 use crate::scheduler::ready::Ready;
+use crate::scheduler::signals;
 use crate::scheduler::unrecorded::Unrecorded;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
@@ -101,6 +104,7 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
     let mut ready = Ready::new(graph, work.iter().map(|work| &work.name));
     let mut outcome = Outcome::default();
     let places = Places::default();
+    let mut held = HeldBack::default();
     let mut running = FuturesUnordered::new();
     loop {
         if filling.control.stop.is_asked() {
@@ -111,9 +115,11 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
             && let Some(place) = ready.start()
         {
             let places = &places;
+            // All that it reads has been looked at.
+            let above = held.above(&work[place].name, filling.scope.snapshots);
             running.push(async move {
                 let mut model = ModelOutcome::new(&work[place].name);
-                let result = fill_model(filling, places, &work[place], &mut model).await;
+                let result = fill_model(filling, places, (&work[place], above), &mut model).await;
                 (place, model, result)
             });
         }
@@ -123,9 +129,15 @@ pub async fn fill(filling: &Filling<'_>, work: &[Work]) -> Outcome {
         let name = &work[place].name;
         outcome.warnings.extend(model.warnings.iter().cloned());
         match result {
-            Ok(()) => {
+            Ok(unready) => {
                 ready.done(place);
-                outcome.filled.push(name.clone());
+                held.add(name, unready);
+                if !model.waits.is_empty() {
+                    model.status = ModelStatus::Waiting;
+                }
+                if model.waits.is_empty() || !model.batches.is_empty() {
+                    outcome.filled.push(name.clone());
+                }
             }
             Err(error) => match cut_short(&error) {
                 Some(why) => {
@@ -171,9 +183,9 @@ fn cut_short(error: &anyhow::Error) -> Option<CutShort> {
 async fn fill_model(
     filling: &Filling<'_>,
     places: &Places,
-    work: &Work,
+    (work, above): (&Work, Unready),
     outcome: &mut ModelOutcome,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Unready> {
     let subject = Subject::table(&work.name, &work.version);
     let what = format!("the table of `{}`", work.name);
     let lease = hold(
@@ -201,12 +213,14 @@ async fn fill_model(
             stand_in: elsewhere.as_ref().map(|_| &work.table),
             lease: &lease,
         };
-        fill_table(filling, work, &table, outcome).await
+        fill_table(filling, (work, above), &table, outcome).await
     }
     .await;
     outcome.took = started.elapsed();
     let released = filling.state.release(&lease).await;
-    result.and_then(|()| released.context("giving the table back"))
+    let unready = result?;
+    released.context("giving the table back")?;
+    Ok(unready)
 }
 
 /// Whether somebody else has made the table since the work was found, and filled something of it: starting it again
@@ -233,10 +247,10 @@ struct Table<'a> {
 
 async fn fill_table(
     filling: &Filling<'_>,
-    work: &Work,
+    (work, above): (&Work, Unready),
     table: &Table<'_>,
     outcome: &mut ModelOutcome,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Unready> {
     let lease = table.lease;
     let model = &filling.scope.snapshots[&work.name].model;
     if let Some(base) = &work.base
@@ -245,13 +259,31 @@ async fn fill_table(
         let warnings = copy::begin(filling, work, base, lease).await?;
         outcome.warnings.extend(warnings);
     }
+    let found = signals::ask_before(filling, table.scope, work, above).await?;
+    outcome.waits = found.waits;
+    let whole = work;
+    let work = found.rest.as_ref().unwrap_or(whole);
     if work.batches.is_empty() {
         if work.base.is_none() {
             make(filling, table, model).await?;
         }
-        return declare_filled(filling, work, lease).await;
+        declare_filled(filling, work, lease).await?;
+        return Ok(found.unready);
     }
-    let mut past = Past::of(filling, model, work, lease).await?;
+    fill_batches(filling, (work, whole), table, outcome).await?;
+    Ok(found.unready)
+}
+
+/// Fills what of the `whole` work does not wait.
+async fn fill_batches(
+    filling: &Filling<'_>,
+    (work, whole): (&Work, &Work),
+    table: &Table<'_>,
+    outcome: &mut ModelOutcome,
+) -> anyhow::Result<()> {
+    let lease = table.lease;
+    let model = &filling.scope.snapshots[&work.name].model;
+    let mut past = Past::of(filling, model, whole, lease).await?;
     let remaining = past.remaining(work);
     let before = remaining.len();
     let batches = still_missing(filling, work, remaining).await?;
@@ -430,6 +462,7 @@ impl ModelOutcome {
             took: std::time::Duration::ZERO,
             audits_passed: 0,
             warnings: Vec::new(),
+            waits: Vec::new(),
         }
     }
 

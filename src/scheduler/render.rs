@@ -94,6 +94,20 @@ impl Scope<'_> {
         self.template(template, model, range, Some(this_model))
     }
 
+    /// A signal's question about `range`.
+    ///
+    /// # Errors
+    /// When a macro has no value here.
+    pub fn signal(
+        &self,
+        template: &Template,
+        model: &Model,
+        range: Interval,
+    ) -> Result<String, RenderError> {
+        let text = self.rendered(template, model, Some(range), None)?;
+        self.with_tables(&text, model, Some(range), None)
+    }
+
     fn template(
         &self,
         template: &Template,

@@ -18,6 +18,7 @@
 //! | virtual properties, statements of a virtual update | metadata |
 //! | grains | metadata |
 //! | audits: name, arguments, query, blocking | metadata |
+//! | signals: name, arguments, query, in their order | metadata |
 //! | project name | metadata |
 //! | each parent's name, data and parents' data | parents' data |
 //! | each parent's name, metadata and parents' metadata | parents' metadata |
@@ -324,6 +325,15 @@ fn metadata_of_filling(encoder: &mut Encoder, model: &Model) {
     {
         encoder.text("batch concurrency");
         encoder.number(u64::from(batches.get()));
+    }
+    if !model.signals.is_empty() {
+        encoder.text("signals").number(model.signals.len() as u64);
+        for signal in &model.signals {
+            encoder
+                .text(&signal.name)
+                .optional(signal.query.as_ref().map(Template::text));
+            encoder.list(pairs(&signal.arguments));
+        }
     }
     if model.allow_partials {
         encoder.text("partials");

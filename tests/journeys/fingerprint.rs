@@ -23,12 +23,13 @@ const MODEL: &str = "MODEL (\n  name db.a,\n  kind FULL,\n  owner ada,\n  descri
     interval_unit 'day',\n  start '2024-01-01',\n  end '2030-01-01',\n  stamp 'one',\n  grain id,\n  audits (not_null(columns := (id))),\n  \
     column_descriptions (id = 'the key'),\n  columns (id INT, v INT)\n);\nSELECT id, v FROM raw.src WHERE id > 0 AND v > 0\n";
 const INCREMENTAL: &str = "MODEL (\n  name db.i,\n  kind INCREMENTAL_BY_TIME_RANGE (time_column (ds, '%Y-%m-%d'), lookback 1, batch_size 5),\n  \
-    start '2024-01-01'\n);\nSELECT id, v, ds FROM raw.src WHERE ds BETWEEN @start_ds AND @end_ds\n";
+    start '2024-01-01',\n  signals (ready(least := 1))\n);\nSELECT id, v, ds FROM raw.src WHERE ds BETWEEN @start_ds AND @end_ds\n";
 const KEYED: &str = "MODEL (\n  name db.k,\n  kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, lookback 1, batch_size 5),\n  \
     clustered_by id,\n  storage_format parquet,\n  physical_properties (a = 1),\n  virtual_properties (b = 1),\n  allow_partials true\n);\n\
     SELECT id, v FROM raw.src;\nINSERT INTO raw.log SELECT 1;\nON_VIRTUAL_UPDATE_BEGIN;\nINSERT INTO raw.log SELECT 2;\nON_VIRTUAL_UPDATE_END;\n";
 const HISTORY: &str = "MODEL (\n  name db.h,\n  kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], batch_size 5, time_data_type TIMESTAMP)\n);\n\
     SELECT id, v, ds FROM raw.src\n";
+const SIGNAL: &str = "SIGNAL (name ready);\nSELECT count(*) >= @least FROM raw.src WHERE ds BETWEEN @start_ds AND @end_ds\n";
 const SEED: &str = "MODEL (\n  name db.s,\n  kind SEED (path '../seeds/s.csv', csv_settings (delimiter = ';')),\n  columns (id INT, v INT)\n);\n";
 const SEED_ROWS: &str = "id;v\n1;10\n2;20\n";
 const READER: &str = "MODEL (name db.c, kind FULL);\nSELECT a.id, i.v AS w, s.v AS x, k.v AS y, h.v AS z FROM db.a AS a JOIN db.i AS i USING (id) JOIN db.s AS s ON s.id = a.id JOIN db.k AS k ON k.id = a.id JOIN db.h AS h ON h.id = a.id\n";
@@ -44,6 +45,7 @@ fn project() -> BTreeMap<&'static str, String> {
         ("models/s.sql", SEED),
         ("models/c.sql", READER),
         ("seeds/s.csv", SEED_ROWS),
+        ("signals/ready.sql", SIGNAL),
     ]
     .map(|(path, text)| (path, text.to_owned()))
     .into_iter()
@@ -185,6 +187,11 @@ const CASES: &[Case] = &[
     ("models/a.sql", "not_null(columns := (id))", "not_null(columns := (id, v))", META, META_BELOW),
     ("models/a.sql", "'the key'", "'the other key'", META, META_BELOW),
     ("models/i.sql", "batch_size 5", "batch_size 6", META, META_BELOW),
+    ("models/i.sql", "least := 1", "least := 2", META, META_BELOW),
+    ("models/i.sql", "ready(least := 1)", "ready(least := 1), freshness()", META, META_BELOW),
+    ("models/i.sql", ",\n  signals (ready(least := 1))", "", META, META_BELOW),
+    ("signals/ready.sql", ">=", ">", META, META_BELOW),
+    ("signals/ready.sql", "\nSELECT", "\n\n\nSELECT", NOTHING, NOTHING),
     ("models/i.sql", "batch_size 5", "batch_size 5, batch_concurrency 2", META, META_BELOW),
     ("models/k.sql", "batch_size 5", "batch_size 6", META, META_BELOW),
     ("models/k.sql", "virtual_properties (b = 1)", "virtual_properties (b = 2)", META, META_BELOW),
@@ -208,7 +215,7 @@ fn every_property_moves_its_part_and_no_other() {
         *file = file.replacen(text, replacement, 1);
         let new = planned(&files, Some(&old));
         let edited = match *path {
-            "models/i.sql" => "db.i",
+            "models/i.sql" | "signals/ready.sql" => "db.i",
             "models/k.sql" => "db.k",
             "models/h.sql" => "db.h",
             "models/s.sql" | "seeds/s.csv" => "db.s",

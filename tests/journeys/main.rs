@@ -106,6 +106,7 @@ mod scenario_p7;
 mod scenario_p9;
 mod seed_files;
 mod side_by_side;
+mod signals;
 mod table_diff;
 mod text_times;
 mod time_walk;

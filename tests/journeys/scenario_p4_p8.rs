@@ -1,11 +1,13 @@
-//! What golden scenarios P4 and P8 are made of besides SQL is not supported: it is said, with its place, and nothing is
-//! done half. Of P4 the seeds and audits are.
+//! Golden scenarios P4 and P8, as far as they are SQL: the seeds and audits of P4, the signals of P8. What is written in Python
+//! is not supported: it is said, with its place, and nothing is done half.
 
+use crate::engines::missing;
 use crate::engines::on_both_engines;
 use crate::workspace::Workspace;
 
 on_both_engines! {
     python_models_and_signals_are_clear_errors,
+    a_never_ready_signal_records_nothing_and_the_first_two_of_five_days_are_these_two,
     data_of_a_seed_rebuild_what_is_made_of_them_and_an_audit_rebuilds_nothing,
 }
 
@@ -38,11 +40,12 @@ fn python_models_and_signals_are_clear_errors() {
         let plan = ["plan", "--execution-time", NOW, "--auto-apply"];
         let ended = workspace.run(&plan).failed();
         assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
-        assert!(
-            ended.stderr.contains("not supported yet"),
-            "{}",
-            ended.stderr
-        );
+        let said = [
+            "not supported yet",
+            "Define it in `signals/every_other_day.sql`",
+        ];
+        let is_said = said.iter().any(|said| ended.stderr.contains(said));
+        assert!(is_said, "{}", ended.stderr);
         assert_eq!(workspace.objects("VIEW"), ["db.a"]);
         workspace.remove(path);
     }
@@ -55,6 +58,59 @@ fn python_models_and_signals_are_clear_errors() {
     let ended = workspace.run(&["plan", "--execution-time", NOW]).fine();
     for wanted in ["a signal written in Python", "a macro written in Python"] {
         assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
+    }
+    // A model that uses it is not.
+    workspace.write(
+        "models/b.sql",
+        "MODEL (name db.b, kind FULL, signals (ready()));\nSELECT x FROM db.a\n",
+    );
+    let ended = workspace.run(&["plan", "--execution-time", NOW]).failed();
+    for wanted in [
+        "a signal written in Python, `ready` of `signals/ready.py`, is not supported yet",
+        "models/b.sql:1:39",
+    ] {
+        assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
+    }
+}
+
+fn a_never_ready_signal_records_nothing_and_the_first_two_of_five_days_are_these_two() {
+    const AFTER: &str = "2024-01-06";
+    let rows = "SELECT CAST(x AS INT) AS x, day FROM raw.days WHERE day BETWEEN @start_date AND @end_date\n";
+    let model = |name: &str, signals: &str, query: &str| {
+        let kind = "INCREMENTAL_BY_TIME_RANGE (time_column day)";
+        format!("MODEL (name db.{name}, kind {kind}, start '2024-01-01'{signals});\n{query}")
+    };
+    let workspace = Workspace::new(&[
+        ("signals/never.sql", "SIGNAL (name never);\nSELECT FALSE\n"),
+        (
+            "signals/first.sql",
+            "SIGNAL (name first_two);\nSELECT DISTINCT day FROM raw.days WHERE x <= 2\n",
+        ),
+        ("models/a.sql", &model("a", ", signals (never())", rows)),
+        (
+            "models/b.sql",
+            &model("b", "", &rows.replace("raw.days", "db.a")),
+        ),
+    ]);
+    workspace.execute("CREATE SCHEMA raw");
+    workspace.execute("CREATE TABLE raw.days (x INT, day DATE)");
+    for day in 1..=5 {
+        let sql = format!("INSERT INTO raw.days VALUES ({day}, DATE '2024-01-0{day}')");
+        workspace.execute(&sql);
+    }
+    workspace.apply("prod", AFTER);
+    for name in ["db.a", "db.b"] {
+        let all = serde_json::json!([["2024-01-01T00:00:00Z", "2024-01-06T00:00:00Z"]]);
+        assert_eq!(missing(&workspace, name, AFTER), all);
+        assert!(workspace.rows(&format!("SELECT x FROM {name}")).is_empty());
+    }
+    workspace.edit("models/a.sql", "never()", "first_two()");
+    workspace.apply("prod", AFTER);
+    for name in ["db.a", "db.b"] {
+        let rest = serde_json::json!([["2024-01-03T00:00:00Z", "2024-01-06T00:00:00Z"]]);
+        assert_eq!(missing(&workspace, name, AFTER), rest);
+        let rows = workspace.rows(&format!("SELECT x FROM {name} ORDER BY x"));
+        assert_eq!(rows, [["1"], ["2"]]);
     }
 }
 

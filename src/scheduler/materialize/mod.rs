@@ -224,7 +224,19 @@ fn needs_target(model: &Model) -> bool {
 
 /// Makes the table without rows if it is not there: nothing is due yet, and readers find it empty.
 pub(super) async fn make(batch: &Batch<'_>) -> anyhow::Result<()> {
-    target::create(batch).await.map(drop)
+    if !matches!(batch.model.kind, ModelKind::View) {
+        return target::create(batch).await.map(drop);
+    }
+    if batch.engine.columns(batch.table).await?.is_some() {
+        return Ok(());
+    }
+    let mut transaction = batch.engine.begin().await?;
+    batch
+        .run(&batch.model.statements.before, transaction.as_mut())
+        .await?;
+    view::write(batch, transaction.as_mut()).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 impl Batch<'_> {

@@ -113,6 +113,7 @@ pub(super) fn snapshot(name: &str, identifier: &str, version: &str) -> Snapshot 
         columns: None,
         column_descriptions: BTreeMap::new(),
         audits: Vec::new(),
+        signals: Vec::new(),
         depends_on: BTreeSet::from([parent]),
         default_catalog: None,
         placement: crate::model::Placement::default(),
