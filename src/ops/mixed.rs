@@ -70,10 +70,11 @@ impl Mix<'_> {
         matches!(sides, (Some(local), Some(mixed)) if Arc::ptr_eq(local, mixed))
     }
 
-    /// Models of the project that are read here and are not here.
+    /// Models of the project that selected ones read, and that are not here.
     fn left_out(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        for (name, model) in self.mixed {
+        let selected = self.mixed.iter().filter(|(name, _)| self.is_selected(name));
+        for (name, model) in selected {
             let is_new = |parent: &&ModelName| {
                 let known = self
                     .local

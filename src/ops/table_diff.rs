@@ -189,11 +189,14 @@ const NUMBERS: [&str; 7] = [
     "INT", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL", "NUMERIC",
 ];
 const TIMES: [&str; 2] = ["DATE", "TIMESTAMP"];
+const SPANS: [&str; 1] = ["INTERVAL"];
 
 fn is_of(families: &[&str], column: &EngineColumn) -> bool {
     let data_type = column.data_type.to_ascii_uppercase();
     let data_type = data_type.strip_prefix('U').unwrap_or(&data_type);
-    families.iter().any(|family| data_type.starts_with(family)) && !data_type.ends_with(']')
+    let is_span = data_type.starts_with("INTERVAL") && families != SPANS;
+    let is_other = is_span || data_type.contains("RANGE") || data_type.ends_with(']');
+    families.iter().any(|family| data_type.starts_with(family)) && !is_other
 }
 
 impl<'a> Pair<'a> {
@@ -406,7 +409,8 @@ impl Comparison<'_> {
                 _ => format!("ROUND(CAST({name} AS DOUBLE), {decimals}) + 0"),
             };
         }
-        let is_ordered = is_of(&NUMBERS, column) || is_of(&TIMES, column);
+        let ordered = [&NUMBERS[..], &TIMES, &SPANS];
+        let is_ordered = ordered.iter().any(|family| is_of(family, column));
         if is_ordered && common == Common::Value {
             name
         } else {

@@ -242,6 +242,29 @@ fn a_selected_model_that_reads_a_new_one_which_is_not_selected_is_refused_before
 }
 
 #[test]
+fn a_model_that_is_not_selected_may_read_a_table_for_which_there_is_a_new_model() {
+    let workspace = days();
+    workspace.remove("external_models.yaml");
+    workspace.apply("prod", "2024-01-04");
+    workspace.write(
+        "models/t.sql",
+        "MODEL (name raw.t, kind VIEW);\nSELECT DATE '2024-01-01' AS ds, 1 AS x\n",
+    );
+    workspace.write(
+        "models/more.sql",
+        "MODEL (name db.more, kind VIEW);\nSELECT 7 AS x\n",
+    );
+    select(&workspace, &["db.more"]).fine();
+    workspace.write(
+        "models/more.sql",
+        "MODEL (name db.more, kind VIEW);\nSELECT x FROM raw.t\n",
+    );
+    let ended = select(&workspace, &["db.more"]).failed();
+    says(&ended, &["`db.more` reads `raw.t`, which is not selected"]);
+    assert!(!ended.stderr.contains("`db.inc`"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_column_that_only_the_unselected_file_has_names_the_model_to_select() {
     let workspace = mixed();
     workspace.edit("models/b.sql", "SELECT x", "SELECT y");

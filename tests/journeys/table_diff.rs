@@ -3,7 +3,12 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::engines::on_both_engines;
 use crate::workspace::Workspace;
+
+on_both_engines! {
+    spans_of_time_are_compared_as_the_engine_does_and_with_numbers_as_text,
+}
 
 fn compared(workspace: &Workspace, arguments: &[&str]) -> Value {
     let mut all = vec!["table_diff", "--format", "json"];
@@ -215,4 +220,28 @@ fn what_cannot_be_compared_is_one_short_message() {
         "{text}"
     );
     assert!(text.contains("3 rows against 2"), "{text}");
+}
+
+fn spans_of_time_are_compared_as_the_engine_does_and_with_numbers_as_text() {
+    let workspace = Workspace::new(&[(
+        "models/a.sql",
+        "MODEL (name db.a, kind FULL);\nSELECT 1 AS id\n",
+    )]);
+    workspace.execute(
+        "CREATE SCHEMA t;
+         CREATE TABLE t.one AS SELECT * FROM (VALUES
+             (1, INTERVAL '1' DAY, INTERVAL '5' DAY), (2, INTERVAL '2' DAY, INTERVAL '5' DAY), (3, NULL, NULL)) AS r(k, took, other);
+         CREATE TABLE t.two AS SELECT * FROM (VALUES
+             (1, INTERVAL '24' HOUR, 5), (2, INTERVAL '3' DAY, 5), (3, NULL, NULL)) AS r(k, took, other)",
+    );
+    let told = compared(&workspace, &["t.one:t.two", "-o", "k"]);
+    assert_eq!(
+        told["columns"],
+        json!([{"name": "took", "equal": 2}, {"name": "other", "equal": 1}])
+    );
+    let told = compared(&workspace, &["t.one:t.two", "-o", "k", "-o", "took"]);
+    assert_eq!(
+        (&told["joined"], &told["ambiguous_keys"]),
+        (&json!(2), &json!(0))
+    );
 }
