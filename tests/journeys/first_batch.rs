@@ -19,7 +19,7 @@ fn source(kind: &str) -> Workspace {
     workspace
 }
 
-fn keys_and_merges_that_the_engine_cannot_compute_fail_before_anything_is_published() {
+pub(crate) fn keys_and_merges_that_the_engine_cannot_compute_fail_before_anything_is_published() {
     for (kind, wanted) in [
         ("INCREMENTAL_BY_PARTITION, partitioned_by (zz)", "zz"),
         (
@@ -48,7 +48,7 @@ fn keys_and_merges_that_the_engine_cannot_compute_fail_before_anything_is_publis
     }
 }
 
-fn a_merge_that_is_right_is_tried_out_without_a_trace() {
+pub(crate) fn a_merge_that_is_right_is_tried_out_without_a_trace() {
     let workspace = source(
         "INCREMENTAL_BY_UNIQUE_KEY (unique_key id, when_matched (WHEN MATCHED THEN UPDATE SET v = target.v + source.v))",
     );

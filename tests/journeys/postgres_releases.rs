@@ -80,30 +80,11 @@ macro_rules! on_releases_without_merge {
     };
 }
 
-macro_rules! on_releases_with_merge {
-    ($($stories:tt)+) => {
-        mod with_merge {
-            mod postgres_15 { on! { 15: $($stories)+ } }
-            mod postgres_16 { on! { 16: $($stories)+ } }
-            mod postgres_17 { on! { 17: $($stories)+ } }
-        }
-    };
-}
-
 on_releases_without_merge! {
     of_either_engine {
         kinds:
-            what_only_merge_can_do_is_refused_before_the_first_row_is_written;
-    }
-}
-
-on_releases_with_merge! {
-    of_either_engine {
-        kinds:
-            matched_rows_become_what_the_model_says,
-            a_merge_filter_is_part_of_the_match;
-        kinds_crash:
-            a_batch_that_was_committed_and_not_recorded_is_recorded_and_not_written_again;
+            a_clause_that_only_merge_knows_is_refused_before_the_first_row_is_written,
+            a_row_that_several_rows_match_is_refused;
     }
 }
 
@@ -123,6 +104,9 @@ on_every_release! {
             what_others_have_on_a_table_they_have_on_the_view_in_its_place;
         estimates:
             a_new_model_is_estimated_by_the_engines_plan_and_else_by_what_it_reads;
+        first_batch:
+            keys_and_merges_that_the_engine_cannot_compute_fail_before_anything_is_published,
+            a_merge_that_is_right_is_tried_out_without_a_trace;
         forward_only:
             a_change_of_kind_is_never_forward_only,
             a_destructive_change_is_refused_unless_somebody_allows_it,
@@ -132,12 +116,17 @@ on_every_release! {
         kinds:
             rows_of_one_key_replace_each_other_in_order_of_time,
             a_key_that_is_not_unique_in_a_batch_is_one_clear_message,
+            matched_rows_become_what_the_model_says,
+            a_merge_filter_is_part_of_the_match,
+            the_first_branch_that_holds_acts_on_rows_as_they_were,
             lookback_reads_the_days_before_again,
             a_batch_replaces_the_partitions_that_it_has_rows_of,
             unmanaged_rows_are_added_and_never_twice,
             a_materialized_view_holds_the_rows_of_its_last_run,
             a_blocking_audit_leaves_no_bad_row_whatever_the_kind,
             a_model_that_reads_itself_is_filled_one_interval_after_the_other;
+        kinds_crash:
+            a_batch_that_was_committed_and_not_recorded_is_recorded_and_not_written_again;
         kinds_history:
             the_worked_example_by_time,
             the_worked_example_by_column;

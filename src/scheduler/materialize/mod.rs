@@ -10,6 +10,7 @@ mod fits;
 mod full;
 mod incremental;
 mod keys;
+mod merging;
 mod scd;
 mod seed;
 mod standing;
