@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::model::IntervalUnit;
 use crate::model::Model;
+use crate::model::cron_fields;
 
 /// A schedule: five cron fields or a nickname such as `@daily`, with at least one firing.
 ///
@@ -307,7 +308,13 @@ fn parse_fields(text: &str, fields: &[&str]) -> Result<croner::Cron, CronError> 
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)
         .build();
-    let parse = |fields: &[&str]| parser.parse(&fields.join(" "));
+    let parse = |fields: &[&str]| {
+        let plain = fields.iter().enumerate();
+        let plain: Vec<String> = plain
+            .map(|(index, field)| cron_fields::plain(field, index))
+            .collect();
+        parser.parse(&plain.join(" "))
+    };
     // `+` is croner's own extension, which no other cron knows.
     let is_foreign = |part: &str| part.contains('+');
     if let Ok(pattern) = parse(fields)
@@ -389,6 +396,106 @@ mod tests {
         assert_eq!(
             both.next(at("2024-01-12T00:00:00Z")),
             at("2024-01-13T00:00:00Z")
+        );
+    }
+
+    /// As croniter 7 answers, from 2024-01-01 on.
+    #[test]
+    fn ranges_wrap_round_steps_begin_anywhere_and_a_month_has_a_last_friday() {
+        for (text, firings) in [
+            (
+                "0 22-2 * * *",
+                [
+                    "01-01T01:00",
+                    "01-01T02:00",
+                    "01-01T22:00",
+                    "01-01T23:00",
+                    "01-02T00:00",
+                ],
+            ),
+            (
+                "5/15 * * * *",
+                [
+                    "01-01T00:05",
+                    "01-01T00:20",
+                    "01-01T00:35",
+                    "01-01T00:50",
+                    "01-01T01:05",
+                ],
+            ),
+            (
+                "50-10/5 * * * *",
+                [
+                    "01-01T00:05",
+                    "01-01T00:10",
+                    "01-01T00:50",
+                    "01-01T00:55",
+                    "01-01T01:00",
+                ],
+            ),
+            (
+                "0 0 * * L5",
+                [
+                    "01-26T00:00",
+                    "02-23T00:00",
+                    "03-29T00:00",
+                    "04-26T00:00",
+                    "05-31T00:00",
+                ],
+            ),
+            (
+                "0 0 * * fri-mon",
+                [
+                    "01-05T00:00",
+                    "01-06T00:00",
+                    "01-07T00:00",
+                    "01-08T00:00",
+                    "01-12T00:00",
+                ],
+            ),
+            (
+                "0 0 1 nov-feb *",
+                [
+                    "02-01T00:00",
+                    "11-01T00:00",
+                    "12-01T00:00",
+                    "01-01T00:00",
+                    "02-01T00:00",
+                ],
+            ),
+            (
+                "0 0 28-2 * *",
+                [
+                    "01-02T00:00",
+                    "01-28T00:00",
+                    "01-29T00:00",
+                    "01-30T00:00",
+                    "01-31T00:00",
+                ],
+            ),
+            (
+                "0 0 * * 7-2",
+                [
+                    "01-02T00:00",
+                    "01-07T00:00",
+                    "01-08T00:00",
+                    "01-09T00:00",
+                    "01-14T00:00",
+                ],
+            ),
+        ] {
+            let cron = cron(text);
+            let mut last = at("2024-01-01T00:00:00Z");
+            for firing in firings {
+                last = cron.next(last);
+                assert_eq!(last.format("%m-%dT%H:%M").to_string(), firing, "{text}");
+            }
+        }
+        assert_eq!(unit("0 22-2 * * *"), IntervalUnit::Hour);
+        assert_eq!(
+            unit("0 0 * * L5"),
+            IntervalUnit::Month,
+            "four weeks at least"
         );
     }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod cron;
+mod cron_fields;
 mod date;
 mod graph;
 mod interval_unit;
