@@ -10,7 +10,9 @@ use crate::cli::printer::Printer;
 use crate::cli::settings::now;
 use crate::cli::settings::user;
 use crate::project::Config;
+use crate::project::PlacedStatement;
 use crate::scheduler::Around;
+use crate::scheduler::AroundStatement;
 use crate::scheduler::Control;
 use crate::scheduler::Retries;
 use crate::scheduler::Stop;
@@ -61,13 +63,20 @@ pub(super) fn control(command: &str, config: Option<&Config>) -> Control {
     let mut control = Control::new(holder, Arc::new(now));
     if let Some(config) = config {
         let run = config.run;
+        let placed = |statements: &[PlacedStatement]| {
+            let statements = statements.iter().map(|statement| AroundStatement {
+                text: statement.text.clone(),
+                place: format!("{}:{}", config.file, statement.line),
+            });
+            statements.collect()
+        };
         control.retries = Retries {
             most: run.retries,
             delay: run.retry_delay,
         };
         control.around = Around {
-            before: config.before_all.clone(),
-            after: config.after_all.clone(),
+            before: placed(&config.before_all),
+            after: placed(&config.after_all),
             dialect: config.model_defaults.dialect,
         };
         control.longest_wait = run.longest_wait;

@@ -49,6 +49,7 @@ pub use config::EstimateConfig;
 pub use config::Gateway;
 pub use config::ModelDefaults;
 pub use config::NameMapping;
+pub use config::PlacedStatement;
 pub use config::PlanConfig;
 pub use config::PostgresConnection;
 pub use config::RunConfig;

@@ -15,13 +15,22 @@ use crate::sql::quote_string;
 use crate::sql::tokens;
 use crate::sql::tokens::TokenKind;
 
+/// A statement of a project's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AroundStatement {
+    /// As it is written.
+    pub text: String,
+    /// Where it stands, for whoever has to mend it: `config.yaml:12`.
+    pub place: String,
+}
+
 /// `before_all` and `after_all` of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Around {
     /// Before the first model.
-    pub before: Vec<String>,
+    pub before: Vec<AroundStatement>,
     /// At the end, whether or not everything went well.
-    pub after: Vec<String>,
+    pub after: Vec<AroundStatement>,
     /// What they are written in.
     pub dialect: Dialect,
 }
@@ -57,7 +66,7 @@ impl Around {
 
     async fn run(
         &self,
-        statements: &[String],
+        statements: &[AroundStatement],
         stage: &'static str,
         engine: &dyn EngineAdapter,
         environment: &EnvironmentName,
@@ -70,14 +79,15 @@ impl Around {
             runtime_stage: stage,
         };
         for statement in statements {
-            let text = with_environment(statement, environment, self.dialect);
+            let place = &statement.place;
+            let text = with_environment(&statement.text, environment, self.dialect);
             let sql = Template::new(text)
                 .render(&values, self.dialect)
-                .with_context(|| format!("rendering `{stage}`"))?;
+                .with_context(|| format!("rendering `{stage}` ({place})"))?;
             engine
                 .execute(sql.trim_end().trim_end_matches(';'))
                 .await
-                .with_context(|| format!("running `{stage}`"))?;
+                .with_context(|| format!("running `{stage}` ({place})"))?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod turns;
 mod unrecorded;
 
 pub use around::Around;
+pub use around::AroundStatement;
 pub use audit::AuditFailure;
 pub use audit::audit_table;
 pub use control::Clock;

@@ -81,7 +81,7 @@ fn an_after_all_that_fails_says_that_readers_see_the_plan_all_the_same() {
 
     for part in [
         "the plan is applied and `prod` shows it",
-        "`after_all`",
+        "`after_all` (config.yaml:14)",
         "log",
         "by hand",
     ] {

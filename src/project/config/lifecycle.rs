@@ -73,13 +73,22 @@ pub(super) fn run(reader: &mut Reader<'_>, root: &Node) -> RunConfig {
     }
 }
 
+/// A statement of `before_all` or `after_all`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedStatement {
+    /// As it is written.
+    pub text: String,
+    /// The line of the configuration that it begins in, from 1.
+    pub line: usize,
+}
+
 /// `before_all` or `after_all`. Macros other than `@this_env`, `@runtime_stage` and the execution time are errors.
 pub(super) fn statements(
     reader: &mut Reader<'_>,
     root: &Node,
     key: &str,
     dialect: Dialect,
-) -> Vec<String> {
+) -> Vec<PlacedStatement> {
     let values = RuntimeValues {
         range: None,
         execution_time: DateTime::UNIX_EPOCH,
@@ -95,7 +104,11 @@ pub(super) fn statements(
             reader.report(diagnostic, *place);
         }
     }
-    texts.into_iter().map(|(text, _)| text).collect()
+    let placed = texts.into_iter().map(|(text, place)| PlacedStatement {
+        text,
+        line: place.line,
+    });
+    placed.collect()
 }
 
 /// `estimates`: what things cost, so that plans can tell.

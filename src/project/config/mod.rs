@@ -25,6 +25,7 @@ pub use catalogs::DuckDbAttachment;
 pub use environments::SuffixTarget;
 pub use environments::VirtualEnvironmentMode;
 pub use lifecycle::EstimateConfig;
+pub use lifecycle::PlacedStatement;
 pub use lifecycle::RunConfig;
 pub use mapping::NameMapping;
 pub use postgres::PostgresConnection;
@@ -57,9 +58,9 @@ pub struct Config {
     /// How work is carried out.
     pub run: RunConfig,
     /// `before_all`: statements before everything else that a plan or a run does.
-    pub before_all: Vec<String>,
+    pub before_all: Vec<PlacedStatement>,
     /// `after_all`: statements after everything else.
-    pub after_all: Vec<String>,
+    pub after_all: Vec<PlacedStatement>,
     /// Which part of a view's name says what environment it is of.
     pub suffix_target: SuffixTarget,
     /// Where views stand between readers and tables.

@@ -296,10 +296,10 @@ impl Batch<'_> {
                 .scope
                 .statement(statement, self.model, self.range)
                 .with_context(|| format!("rendering a statement of `{}`", self.model.name))?;
-            transaction
-                .execute(&sql)
-                .await
-                .with_context(|| format!("running a statement of `{}`", self.model.name))?;
+            transaction.execute(&sql).await.with_context(|| {
+                let model = self.model;
+                format!("running a statement of `{}` ({})", model.name, model.file)
+            })?;
         }
         Ok(())
     }
