@@ -6,7 +6,6 @@ use crate::cli::Ending;
 use crate::cli::Usage;
 use crate::cli::control::control;
 use crate::cli::diagnostics;
-use crate::cli::janitor::plain;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Display;
 use crate::cli::prompt::confirm;
@@ -15,6 +14,7 @@ use crate::cli::settings::Settings;
 use crate::cli::settings::now;
 use crate::ops;
 use crate::ops::Session;
+use crate::sql::TableName;
 
 /// Remove everything that Siding has made in the warehouse, production too, and nothing else
 ///
@@ -37,6 +37,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Ending> {
     let session = Session::open_config(&settings.session()).await?;
     diagnostics::show_warnings(&session, printer);
+    let plain = |table: &TableName| ops::plain_name(session.config(), table);
     let doomed = ops::doomed(session.state()).await?;
     if !args.yes {
         if !printer.is_interactive() {

@@ -69,13 +69,14 @@ pub(super) async fn run(
     .await;
     drop(display);
     let swept = swept?;
+    let plain = |table: &TableName| ops::plain_name(session.config(), table);
     if printer.format == Format::Json {
         printer.json(&json!({
             "version": 1,
             "environments": swept.environments,
-            "views": swept.views.iter().map(TableName::plain).collect::<Vec<_>>(),
-            "tables": swept.tables.iter().map(TableName::plain).collect::<Vec<_>>(),
-            "failed": swept.failed.iter().map(|(table, error)| json!({"table": table.plain(), "error": error})).collect::<Vec<_>>(),
+            "views": swept.views.iter().map(plain).collect::<Vec<_>>(),
+            "tables": swept.tables.iter().map(plain).collect::<Vec<_>>(),
+            "failed": swept.failed.iter().map(|(table, error)| json!({"table": plain(table), "error": error})).collect::<Vec<_>>(),
         }))?;
     } else {
         let mut lines: Vec<String> = swept
@@ -87,13 +88,13 @@ pub(super) async fn run(
             swept
                 .tables
                 .iter()
-                .map(|table| format!("Dropped {}.", table.plain())),
+                .map(|table| format!("Dropped {}.", plain(table))),
         );
         lines.extend(
             swept
                 .failed
                 .iter()
-                .map(|(table, error)| format!("Could not drop {}: {error}", table.plain())),
+                .map(|(table, error)| format!("Could not drop {}: {error}", plain(table))),
         );
         if lines.is_empty() {
             lines.push("Nothing to remove.".to_owned());
@@ -150,9 +151,4 @@ async fn explain(
         rows.collect(),
     );
     Ok(Ending::Fine)
-}
-
-/// The name, dotted; a schema's entry has no last part.
-pub(super) fn plain(table: &TableName) -> String {
-    table.plain().trim_end_matches('.').to_owned()
 }

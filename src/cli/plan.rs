@@ -42,6 +42,7 @@ use crate::plan::SUMMARY_VERSION;
 use crate::project::Connection;
 use crate::project::NO_MODELS;
 use crate::snapshot::ChangeCategory;
+use crate::sql::TableName;
 
 /// Compare the project with an environment; show what would change, and apply it on request
 #[derive(Debug, clap::Args)]
@@ -146,13 +147,16 @@ async fn plan(
     );
     let mut planned = ManuallyDrop::new(planned.await?);
     ops::locate(&mut planned.summary.diagnostics, session.files());
+    let stored = |table: &TableName| ops::stored(config, table);
+    let Planned { plan, summary, .. } = &mut *planned;
+    summary.name_tables(plan, &stored);
     let auto_apply = args.auto_apply || (config.plan.auto_apply && printer.format == Format::Text);
     if planned.errors().next().is_none() && !planned.plan.work.is_empty() {
         let will_open = auto_apply || (printer.is_interactive() && !args.no_prompts);
         planned.summary.estimate = Some(estimate(&planned, session, will_open).await?);
     }
     if args.more.explain {
-        planned.summary.stages = planned.plan.stages();
+        planned.summary.stages = planned.plan.stages(&stored);
     }
     let mut text = shown(&planned.summary, shows_diff(args, session), printer)?;
     if planned.errors().next().is_some() {

@@ -21,6 +21,7 @@ use crate::ops::RunRequest;
 use crate::ops::Selection;
 use crate::ops::Session;
 use crate::plan::RunRange;
+use crate::project::Config;
 use crate::scheduler::CutShort;
 
 /// Fill what the models' crons call due, with the definitions that were promoted
@@ -102,7 +103,7 @@ pub(super) async fn run(
     .await;
     drop(display);
     let report = report?;
-    show(&request, &report, printer)?;
+    show(session.config(), &request, &report, printer)?;
     Ok(match report.outcome.cut_short {
         Some(CutShort::Stopped) => interrupts.ending(),
         Some(CutShort::EnvironmentChanged) => Ending::Code(args.exit_on_env_update.unwrap_or(1)),
@@ -111,9 +112,14 @@ pub(super) async fn run(
     })
 }
 
-fn show(request: &RunRequest, report: &RunReport, printer: &Printer) -> anyhow::Result<()> {
+fn show(
+    config: &Config,
+    request: &RunRequest,
+    report: &RunReport,
+    printer: &Printer,
+) -> anyhow::Result<()> {
     if printer.format == Format::Json {
-        return printer.json(&run_text::json(&request.environment, report));
+        return printer.json(&run_text::json(config, &request.environment, report));
     }
     if !report.restated.is_empty() {
         let names: Vec<String> = report.restated.iter().map(ToString::to_string).collect();

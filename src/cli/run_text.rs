@@ -11,7 +11,9 @@ use serde_json::json;
 use crate::cli::plan_text::range;
 use crate::environment::EnvironmentName;
 use crate::model::ModelName;
+use crate::ops;
 use crate::ops::RunReport;
+use crate::project::Config;
 use crate::scheduler::CutShort;
 use crate::scheduler::ModelOutcome;
 use crate::scheduler::Outcome;
@@ -169,12 +171,12 @@ fn by_others(outcome: &Outcome) -> String {
 }
 
 /// The same for programs.
-pub(super) fn json(environment: &EnvironmentName, report: &RunReport) -> Value {
+pub(super) fn json(config: &Config, environment: &EnvironmentName, report: &RunReport) -> Value {
     let outcome = &report.outcome;
     let due = report.work.iter().map(|work| {
         json!({
             "name": work.name,
-            "table": work.table.plain(),
+            "table": ops::plain_name(config, &work.table),
             "intervals": work.ranges.iter().map(pair).collect::<Vec<_>>(),
             "batches": work.batches.len(),
         })

@@ -169,6 +169,20 @@ impl Seed {
         read_rows(&self.text, &self.csv)
     }
 
+    /// The line of the first row with a NUL byte.
+    pub fn line_with_nul(&self) -> Option<usize> {
+        let at = self.text.find('\0')?;
+        let table = self.rows().ok()?;
+        let has_nul = |row: &Vec<Option<String>>| {
+            let mut values = row.iter().flatten();
+            values.any(|value| value.contains('\0'))
+        };
+        let row = table.rows.iter().position(has_nul);
+        let line = row.and_then(|row| table.lines.get(row).copied());
+        // Otherwise it is in the header, or in a column that nobody reads.
+        Some(line.unwrap_or_else(|| self.text[..at].matches('\n').count() + 1))
+    }
+
     /// Queries that give the rows with `columns`, in that order and cast to their types: one for
     /// every 1,000 rows, and one without rows for an empty seed. To be run as `INSERT INTO … <query>`.
     ///

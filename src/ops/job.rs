@@ -42,6 +42,7 @@ use crate::project::LoadOptions;
 use crate::project::load_config;
 use crate::scheduler::Control;
 use crate::scheduler::Reporter;
+use crate::sql::TableName;
 
 /// Longest wait for a warehouse that another process has open.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -244,6 +245,8 @@ impl Job<'_> {
         let brought = brought_statements(&planned.plan.draft);
         planned.summary.diagnostics.extend(brought);
         ops::locate(&mut planned.summary.diagnostics, session.files());
+        let stored = |table: &TableName| ops::stored(session.config(), table);
+        planned.summary.name_tables(&planned.plan, &stored);
         if let Some(answer) = refused(&planned) {
             return Ok(answer);
         }

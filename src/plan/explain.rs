@@ -7,6 +7,7 @@ use crate::model::ModelKind;
 use crate::plan::Plan;
 use crate::plan::Work;
 use crate::snapshot::Interval;
+use crate::sql::TableName;
 
 /// One stage of applying a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,13 @@ pub struct Stage {
 }
 
 impl Plan {
-    /// The stages of applying it, in order; none when there is nothing to do.
-    pub fn stages(&self) -> Vec<Stage> {
+    /// The stages of applying it, in order; none when there is nothing to do. `stored` gives a table or view the name that
+    /// the warehouse keeps it by.
+    pub fn stages(&self, stored: &dyn Fn(&TableName) -> TableName) -> Vec<Stage> {
         if self.is_empty() {
             return Vec::new();
         }
+        let plain = |name: &TableName| stored(name).plain();
         let environment = &self.promoted.name;
         let snapshots = self.draft.new.iter().map(|name| {
             let snapshot = &self.draft.snapshots[name];
@@ -35,9 +38,9 @@ impl Plan {
         let audits = self.audits.iter().map(|name| format!("`{name}`"));
         let create = self.views.create.iter();
         let create =
-            create.map(|(view, table)| format!("`{}` shows `{}`", view.plain(), table.plain()));
+            create.map(|(view, table)| format!("`{}` shows `{}`", plain(view), plain(table)));
         let drop = self.views.drop.iter();
-        let drop = drop.map(|view| format!("`{}` is dropped", view.plain()));
+        let drop = drop.map(|view| format!("`{}` is dropped", plain(view)));
         let mut stages = Vec::new();
         let mut stage = |title: String, steps: Vec<String>| {
             if !steps.is_empty() {
@@ -56,7 +59,7 @@ impl Plan {
             "Fill tables, each batch audited before it can be seen".to_owned(),
             self.work
                 .iter()
-                .flat_map(|work| self.filling(work))
+                .flat_map(|work| self.filling(work, &plain))
                 .collect(),
         );
         stage(
@@ -80,7 +83,7 @@ impl Plan {
         is_restated || is_first
     }
 
-    fn filling(&self, work: &Work) -> Vec<String> {
+    fn filling(&self, work: &Work, plain: &dyn Fn(&TableName) -> String) -> Vec<String> {
         let name = &work.name;
         let mut steps = Vec::new();
         if let Some(base) = &work.base {
@@ -91,7 +94,7 @@ impl Plan {
             };
             steps.push(format!(
                 "`{name}`: copy the rows of `{}`{altered}",
-                base.table.plain()
+                plain(&base.table)
             ));
         }
         let kind = &self.draft.snapshots[name].model.kind;

@@ -18,6 +18,7 @@ use crate::snapshot::ChangeCategory;
 use crate::snapshot::Intervals;
 use crate::snapshot::Version;
 use crate::sql::Schema;
+use crate::sql::TableName;
 
 /// Version of the JSON forms in this module.
 pub const SUMMARY_VERSION: u32 = 1;
@@ -164,6 +165,35 @@ impl ModelSummary {
 }
 
 impl PlanSummary {
+    /// Names the tables of `plan`, which this is the summary of, as the warehouse keeps them: `stored` says how.
+    pub fn name_tables(&mut self, plan: &Plan, stored: &dyn Fn(&TableName) -> TableName) {
+        let work = plan.work.iter();
+        let bases = work.filter_map(|work| work.base.as_ref().map(|base| &base.table));
+        let targets = plan.promoted.snapshots.iter();
+        let targets = targets.filter_map(|target| target.table.clone());
+        let snapshots = plan
+            .draft
+            .snapshots
+            .values()
+            .chain(plan.draft.previous.values());
+        let tables = snapshots.filter_map(|snapshot| snapshot.table());
+        let tables: BTreeMap<String, TableName> = tables
+            .chain(targets)
+            .chain(bases.cloned())
+            .map(|table| (table.plain(), table))
+            .collect();
+        for model in &mut self.models {
+            for name in [&mut model.table, &mut model.copied_from]
+                .into_iter()
+                .flatten()
+            {
+                if let Some(table) = tables.get(name) {
+                    *name = stored(table).plain();
+                }
+            }
+        }
+    }
+
     /// How people, programs and GitHub read `plan`.
     pub fn new(
         plan: &Plan,

@@ -73,6 +73,7 @@ mod own_server;
 mod physical_tables;
 mod pipeline;
 mod placement;
+mod plain_answers;
 mod plan_config;
 mod plan_options;
 mod postgres;

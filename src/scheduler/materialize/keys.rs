@@ -41,6 +41,9 @@ impl<'a> Key<'a> {
                     target.names().join(", ")
                 );
             }
+            if let Some(name) = name {
+                check_equality(batch, target, &[name])?;
+            }
         }
         Ok(Self(parts))
     }
@@ -178,15 +181,42 @@ fn qualified(expression: &str, columns: &[String], side: &str, batch: &Batch<'_>
     text
 }
 
-/// The words that let a query give equal rows once. PostgreSQL has types that know no equality: their texts are compared.
-fn distinct(batch: &Batch<'_>, columns: &[EngineColumn]) -> String {
+/// Whether the column is of one of PostgreSQL's types that know no equality, or take areas for it.
+fn is_without_equality(batch: &Batch<'_>, column: &EngineColumn) -> bool {
     const WITHOUT: [&str; 9] = [
         "JSON", "XML", "POINT", "LINE", "LSEG", "BOX", "PATH", "POLYGON", "CIRCLE",
     ];
-    let is_without = |column: &EngineColumn| {
-        let element = column.data_type.trim_end_matches("[]");
-        batch.engine.dialect() == Dialect::Postgres && WITHOUT.contains(&element)
-    };
+    let element = column.data_type.trim_end_matches("[]");
+    batch.engine.dialect() == Dialect::Postgres && WITHOUT.contains(&element)
+}
+
+/// Fails when the model's kind compares one of the table's columns `names` and the engine cannot say of two values whether
+/// they are equal.
+pub(super) fn check_equality(
+    batch: &Batch<'_>,
+    target: &Target,
+    names: &[&str],
+) -> anyhow::Result<()> {
+    let columns = names.iter().filter_map(|name| target.column(batch, name));
+    for column in columns.filter(|column| is_without_equality(batch, column)) {
+        let (name, data_type) = (&column.name, &column.data_type);
+        let to = match data_type.as_str() {
+            "JSON" => "JSONB",
+            _ => "TEXT",
+        };
+        anyhow::bail!(
+            "the kind of `{}` compares the column `{name}`, and of two values of its type {data_type} the server cannot say \
+             whether they are equal; let the query give `CAST({} AS {to})`, or leave the column out of what is compared",
+            batch.model.name,
+            quote_identifier(name)
+        );
+    }
+    Ok(())
+}
+
+/// The words that let a query give equal rows once. PostgreSQL has types that know no equality: their texts are compared.
+fn distinct(batch: &Batch<'_>, columns: &[EngineColumn]) -> String {
+    let is_without = |column: &EngineColumn| is_without_equality(batch, column);
     if !columns.iter().any(is_without) {
         return "DISTINCT".to_owned();
     }

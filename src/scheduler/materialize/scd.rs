@@ -10,6 +10,7 @@ use crate::model::ScdType2;
 use crate::scheduler::materialize::Batch;
 use crate::scheduler::materialize::keys::Key;
 use crate::scheduler::materialize::keys::Stage;
+use crate::scheduler::materialize::keys::check_equality;
 use crate::scheduler::materialize::target::Target;
 use crate::scheduler::materialize::target::select;
 use crate::sql::quote_identifier;
@@ -100,6 +101,14 @@ impl<'a> History<'a> {
                 "the kind of `{}` names the column `{name}`, which its query does not give",
                 batch.model.name
             );
+        }
+        if let ScdChange::Column {
+            columns: compared, ..
+        } = &scd.change
+        {
+            let compared = compared.as_ref().unwrap_or(&columns);
+            let compared: Vec<&str> = compared.iter().map(String::as_str).collect();
+            check_equality(batch, target, &compared)?;
         }
         let time_type = target
             .column(batch, &scd.valid_from)

@@ -9,6 +9,7 @@ use crate::model::Column;
 use crate::model::Seed;
 use crate::model::SeedQuery;
 use crate::scheduler::materialize::Batch;
+use crate::sql::Dialect;
 
 pub(super) async fn write(
     batch: &Batch<'_>,
@@ -28,6 +29,14 @@ pub(super) async fn write(
     let queries = seed
         .insert_values(&columns)
         .with_context(|| format!("reading `{}`", seed.path))?;
+    if batch.engine.dialect() == Dialect::Postgres
+        && let Some(line) = seed.line_with_nul()
+    {
+        anyhow::bail!(
+            "{}:{line}: the row has a NUL byte, which PostgreSQL's text cannot hold; take it out of the file",
+            seed.path
+        );
+    }
     let mut rows = 0;
     for (index, query) in queries.iter().enumerate() {
         let select = &query.sql;
