@@ -13,6 +13,7 @@ mod connections;
 mod destroy;
 mod dress;
 mod drops;
+mod earlier;
 mod environment_catalogs;
 mod environments;
 mod estimate;

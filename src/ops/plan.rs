@@ -19,6 +19,7 @@ use crate::model::Moment;
 use crate::model::Readings;
 use crate::model::topological;
 use crate::ops::destroy::ensure_whole;
+use crate::ops::earlier::ends_earlier;
 use crate::ops::mixed::misfits;
 use crate::ops::restate::is_anything_stale;
 use crate::ops::said::empty_tables;
@@ -222,6 +223,7 @@ pub async fn plan(
     let mut plan = build(draft, &current, &options)?;
     name_views(&mut plan, &current, &request.naming);
     diagnostics.extend(empty_tables(&plan, &current, &options));
+    diagnostics.extend(ends_earlier(&plan, &current, &options));
     let summary = PlanSummary::new(&plan, &current.filled, diagnostics);
     let is_empty = plan.is_empty();
     Ok(Planned {

@@ -353,3 +353,40 @@ fn explaining_says_what_is_merged_and_counts_batches_as_people_do() {
     );
     assert!(!told.contains("1 batches"), "{told}");
 }
+
+#[test]
+fn tables_that_end_before_those_that_they_replace_are_said_with_the_way_out() {
+    let workspace = days();
+    workspace.apply("prod", "2024-01-04");
+    workspace.edit("models/inc.sql", "SELECT ds, x", "SELECT ds, x + 0.5 AS x");
+    let at = |environment: &str, now: &str| {
+        workspace.run(&["plan", environment, "--no-prompts", "--execution-time", now])
+    };
+    for (environment, way_out) in [
+        ("dev", "or with 2024-01-04, to fill as much"),
+        ("prod", "--no-gaps refuses such plans"),
+    ] {
+        let ended = at(environment, "2024-01-03").fine();
+        says(
+            &ended,
+            &[
+                "warning[ends-earlier]: at 2024-01-03 tables of",
+                "`db.inc` at 2024-01-03 instead of 2024-01-04",
+                way_out,
+            ],
+        );
+        let ended = at(environment, "2024-01-04").fine();
+        assert!(!ended.stderr.contains("ends-earlier"), "{}", ended.stderr);
+    }
+    let end = [
+        "plan",
+        "dev",
+        "--end",
+        "2024-01-01",
+        "--no-prompts",
+        "--execution-time",
+        "2024-01-03",
+    ];
+    let ended = workspace.run(&end).fine();
+    assert!(!ended.stderr.contains("ends-earlier"), "{}", ended.stderr);
+}
