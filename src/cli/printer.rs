@@ -228,7 +228,8 @@ fn help(error: &anyhow::Error) -> Option<&'static str> {
 /// Logs go to standard error: warnings, or more with `-v` or `RUST_LOG`.
 fn init_logging(verbose: u8) {
     let level = match verbose {
-        0 => "warn,siding=info",
+        // What a PostgreSQL remarks beside its answers, such as why it ends a connection, comes again as an error.
+        0 => "warn,siding=info,sqlx::postgres::notice=error",
         1 => "info,siding=debug",
         2 => "debug",
         // Every statement that a warehouse gets.

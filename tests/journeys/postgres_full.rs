@@ -186,3 +186,40 @@ SELECT @start_ds AS day, i AS number FROM generate_series(1, 3) AS r(i)
     workspace.run(&run).fine();
     assert_eq!(counted().await, after);
 }
+
+#[tokio::test]
+pub(crate) async fn a_server_that_goes_down_because_its_log_has_no_room_loses_nothing() {
+    // What is written ahead fills a file of 16 MB, and no file becomes larger than 12 MB.
+    let mut server = OwnServer::start(&[], |setup| {
+        let script = "ulimit -f 24000; exec \"$@\"";
+        setup.under = ["sh", "-c", script, "sh"].map(str::to_owned).to_vec();
+    });
+    let database = server.database().await;
+    let workspace = Workspace::new(&[("models/wide.sql", WIDE)]);
+    workspace.write("config.yaml", &config(&database, SQLITE));
+
+    let said = workspace.run(&PLAN).failed().stderr;
+    // Unless a process of the server's own met it first: then nobody is told why the connections end.
+    let causes = [
+        "no room left: could not write",
+        "was lost",
+        "the server runs and is reachable",
+    ];
+    assert!(causes.iter().any(|cause| said.contains(cause)), "{said}");
+    assert_eq!(said.matches("help: ").count(), 1, "{said}");
+    assert!(!said.contains("WARN"), "{said}");
+    let down = server.folder().join("data/postmaster.pid");
+    for _ in 0..6_000 {
+        if !down.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let said = workspace.run(&PLAN).failed().stderr;
+    assert!(said.contains("the server runs and is reachable"), "{said}");
+
+    server.start_again(grow);
+    workspace.run(&PLAN).fine();
+    let days = "SELECT count(*), count(DISTINCT (day, number)) FROM shop.wide";
+    assert_eq!(rows(&database, days).await, [["10000", "10000"]]);
+}

@@ -62,7 +62,8 @@ on_the_oldest_and_the_newest! {
         postgres_full:
             a_full_disk_in_the_middle_of_a_backfill_keeps_what_was_done,
             a_disk_that_is_full_while_sorting_is_told_so,
-            a_full_disk_under_the_state_doubles_and_loses_nothing;
+            a_full_disk_under_the_state_doubles_and_loses_nothing,
+            a_server_that_goes_down_because_its_log_has_no_room_loses_nothing;
         postgres_restarts:
             a_server_that_is_started_again_in_the_middle_of_a_batch_is_met_again,
             a_server_with_state_and_warehouse_that_crashes_loses_nothing,
