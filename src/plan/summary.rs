@@ -16,6 +16,7 @@ use crate::plan::Stage;
 use crate::plan::Work;
 use crate::snapshot::ChangeCategory;
 use crate::snapshot::Intervals;
+use crate::snapshot::Snapshot;
 use crate::snapshot::Version;
 use crate::sql::Schema;
 use crate::sql::TableName;
@@ -176,7 +177,7 @@ impl PlanSummary {
             .snapshots
             .values()
             .chain(plan.draft.previous.values());
-        let tables = snapshots.filter_map(|snapshot| snapshot.table());
+        let tables = snapshots.filter_map(Snapshot::table);
         let tables: BTreeMap<String, TableName> = tables
             .chain(targets)
             .chain(bases.cloned())

@@ -110,7 +110,7 @@ fn a_name_that_is_cut_is_shown_as_the_database_has_it() {
         let workspace = Workspace::new(&[("models/m.sql", &model)]);
         let table = workspace.apply("prod", NOW).table(&format!("db.{name}"));
         let there = || workspace.objects("BASE TABLE");
-        assert_eq!(there(), [table.clone()]);
+        assert_eq!(there(), std::slice::from_ref(&table));
 
         workspace.edit("models/m.sql", "1 AS x", "2 AS x");
         let explain = ["plan", "--explain", "--no-prompts", "--execution-time", NOW];
@@ -122,7 +122,7 @@ fn a_name_that_is_cut_is_shown_as_the_database_has_it() {
         let janitor = ["janitor", "--ignore-ttl"];
         let told = workspace.run(&janitor).fine().stdout;
         assert!(told.contains(&format!("Dropped {table}.")), "{told}");
-        assert_eq!(there(), [changed.clone()]);
+        assert_eq!(there(), std::slice::from_ref(&changed));
 
         let destroy = ["destroy", "--yes", "--format", "json"];
         let told: Value = serde_json::from_str(&workspace.run(&destroy).fine().stdout).unwrap();

@@ -197,21 +197,21 @@ pub(super) fn check_equality(
     target: &Target,
     names: &[&str],
 ) -> anyhow::Result<()> {
-    let columns = names.iter().filter_map(|name| target.column(batch, name));
-    for column in columns.filter(|column| is_without_equality(batch, column)) {
-        let (name, data_type) = (&column.name, &column.data_type);
-        let to = match data_type.as_str() {
-            "JSON" => "JSONB",
-            _ => "TEXT",
-        };
-        anyhow::bail!(
-            "the kind of `{}` compares the column `{name}`, and of two values of its type {data_type} the server cannot say \
-             whether they are equal; let the query give `CAST({} AS {to})`, or leave the column out of what is compared",
-            batch.model.name,
-            quote_identifier(name)
-        );
-    }
-    Ok(())
+    let mut columns = names.iter().filter_map(|name| target.column(batch, name));
+    let Some(column) = columns.find(|column| is_without_equality(batch, column)) else {
+        return Ok(());
+    };
+    let (name, data_type) = (&column.name, &column.data_type);
+    let to = match data_type.as_str() {
+        "JSON" => "JSONB",
+        _ => "TEXT",
+    };
+    anyhow::bail!(
+        "the kind of `{}` compares the column `{name}`, and of two values of its type {data_type} the server cannot say \
+         whether they are equal; let the query give `CAST({} AS {to})`, or leave the column out of what is compared",
+        batch.model.name,
+        quote_identifier(name)
+    );
 }
 
 /// The words that let a query give equal rows once. PostgreSQL has types that know no equality: their texts are compared.
