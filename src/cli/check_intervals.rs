@@ -7,6 +7,8 @@ use crate::cli::diagnostics;
 use crate::cli::plan::check_order;
 use crate::cli::plan_text::range;
 use crate::cli::printer::Printer;
+use crate::cli::run_text::ranges;
+use crate::cli::run_text::waits_json;
 use crate::cli::settings::Format;
 use crate::cli::settings::Settings;
 use crate::cli::settings::compared;
@@ -39,6 +41,9 @@ pub(super) struct Args {
     /// Take this as the current time
     #[arg(long, value_name = "TIME")]
     execution_time: Option<String>,
+    /// Do not ask the models' signals: what waits for one is missing
+    #[arg(long)]
+    no_signals: bool,
 }
 
 pub(super) async fn run(
@@ -73,7 +78,7 @@ pub(super) async fn run(
         },
         on_change: OnChange::End,
     };
-    let found = ops::check_intervals(session.state(), &request).await?;
+    let found = ops::check_intervals(&session, &request, !args.no_signals).await?;
     if printer.format == Format::Json {
         let missing = found.missing.iter().map(|(name, ranges)| {
             let ranges = ranges.iter().map(|range| (range.start(), range.end()));
@@ -84,6 +89,7 @@ pub(super) async fn run(
             "environment": request.environment,
             "complete": found.complete,
             "missing": missing.collect::<Vec<_>>(),
+            "waiting": found.waiting.iter().map(waits_json).collect::<Vec<_>>(),
         }))?;
         return Ok(Ending::Fine);
     }
@@ -98,6 +104,14 @@ pub(super) async fn run(
             vec![name.to_string(), "missing".to_owned(), ranges.join(", ")]
         })
         .collect();
+    rows.extend(found.waiting.iter().map(|(name, wait)| {
+        let on = wait.on.to_string().replace('`', "");
+        vec![
+            name.to_string(),
+            format!("waits for {on}"),
+            ranges(&wait.ranges),
+        ]
+    }));
     rows.extend(
         found
             .complete

@@ -173,6 +173,17 @@ fn beginning(model: &ModelSummary) -> String {
     if model.preview {
         said.push_str(" (preview)");
     }
+    if !model.signals.is_empty() {
+        let calls: Vec<String> = model
+            .signals
+            .iter()
+            .map(|call| format!("`{call}`"))
+            .collect();
+        said.push_str(&format!(
+            ", as far as {} says it is ready",
+            calls.join(" and ")
+        ));
+    }
     said
 }
 

@@ -201,8 +201,11 @@ pub(super) fn json(config: &Config, environment: &EnvironmentName, report: &RunR
         .skipped
         .iter()
         .map(|(name, because)| json!({"name": name, "because": because}));
-    let mut waiting: Vec<_> = outcome.waiting().collect();
-    waiting.sort_by_key(|(name, _)| *name);
+    let waiting = outcome.waiting();
+    let mut waiting: Vec<_> = waiting
+        .map(|(name, wait)| (name.clone(), wait.clone()))
+        .collect();
+    waiting.sort_by(|(a, _), (b, _)| a.cmp(b));
     json!({
         "version": 1,
         "environment": environment,
@@ -212,7 +215,7 @@ pub(super) fn json(config: &Config, environment: &EnvironmentName, report: &RunR
         "failed": failed.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
         "left": outcome.left,
-        "waiting": waiting.into_iter().map(waits_json).collect::<Vec<_>>(),
+        "waiting": waiting.iter().map(waits_json).collect::<Vec<_>>(),
         "ended": match outcome.cut_short {
             None => "done",
             Some(CutShort::Stopped) => "stopped",
@@ -226,7 +229,7 @@ pub(super) fn json(config: &Config, environment: &EnvironmentName, report: &RunR
 }
 
 /// What waits: for a signal of the model's own, or for another model.
-fn waits_json((name, wait): (&ModelName, &Wait)) -> Value {
+pub(super) fn waits_json((name, wait): &(ModelName, Wait)) -> Value {
     let intervals: Vec<_> = wait.ranges.iter().map(pair).collect();
     match &wait.on {
         WaitsFor::Signal(call) => json!({"name": name, "intervals": intervals, "signal": call}),

@@ -232,6 +232,16 @@ impl Model {
         self.reads_itself || self.kind.builds_on_its_past()
     }
 
+    /// Whether something is asked before its intervals are filled.
+    pub fn asks(&self) -> bool {
+        self.asked().next().is_some()
+    }
+
+    /// The signals that are asked, in order.
+    pub fn asked(&self) -> impl Iterator<Item = &Signal> {
+        self.signals.iter().filter(|signal| signal.query.is_some())
+    }
+
     /// Whether it is filled in order of time without leaving anything out: at once, or each batch on those before it.
     pub fn is_filled_in_order(&self) -> bool {
         !matches!(self.kind, ModelKind::IncrementalByTimeRange { .. }) || self.reads_itself

@@ -89,6 +89,7 @@ pub(super) async fn build_ahead(
             finished: false,
         },
         filled: &planned.current.filled,
+        withheld: &BTreeMap::new(),
         now,
         control,
         keeper: &keeper,

@@ -12,6 +12,7 @@ use crate::environment::PromotedSnapshot;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::ops::Planned;
+use crate::ops::beforehand::withheld;
 use crate::ops::catch_up::catch_up_and_promote;
 use crate::ops::drops::objects_beside;
 use crate::ops::in_the_way::check_free;
@@ -24,6 +25,7 @@ use crate::ops::restate;
 use crate::ops::waiting::consequences;
 use crate::plan::Plan;
 use crate::plan::Work;
+use crate::plan::late_without;
 use crate::scheduler;
 use crate::scheduler::BoundTo;
 use crate::scheduler::Control;
@@ -295,7 +297,10 @@ async fn carry_out(
         entries: &plan.promoted.snapshots,
         actor: &plan.promoted.promoted_by,
     };
-    late::clear(&plan.late, state, &by, now).await?;
+    let (order, filled) = (&plan.draft.order, &planned.current.filled);
+    let withheld = withheld(engine, state, &scope, order, &plan.work, filled).await?;
+    let late = late_without(plan, &planned.current, &withheld);
+    late::clear(&late, state, &by, now).await?;
     let why = Why {
         environment: &plan.promoted.name,
         reason: format!("plan {}", plan.id),
@@ -310,7 +315,8 @@ async fn carry_out(
             plan_id: plan.promoted.previous_plan_id.as_deref(),
             finished: false,
         },
-        filled: &planned.current.filled,
+        filled,
+        withheld: &withheld,
         now,
         control,
         keeper,

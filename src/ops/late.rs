@@ -125,6 +125,20 @@ async fn elsewhere(
     Ok(cleared.collect())
 }
 
+/// All that is made of `table`, directly or through others.
+pub(super) fn readers_below(table: &Table, tables: &Tables) -> BTreeSet<Table> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![table.clone()];
+    while let Some(table) = open.pop() {
+        for reader in tables.readers(&table) {
+            if found.insert(reader.clone()) {
+                open.push(reader);
+            }
+        }
+    }
+    found
+}
+
 /// From when on each table below what arrives may have been made too early.
 fn since(late: &Late, tables: &Tables) -> BTreeMap<Table, DateTime<Utc>> {
     let mut since: BTreeMap<Table, DateTime<Utc>> = BTreeMap::new();

@@ -19,6 +19,7 @@ use crate::model::ModelName;
 use crate::model::topological;
 use crate::ops::apply::prepare_tables;
 use crate::ops::auto_restate::clear_due;
+use crate::ops::beforehand::withheld;
 use crate::ops::destroy::ensure_whole;
 use crate::ops::late;
 use crate::ops::late::By;
@@ -42,7 +43,6 @@ use crate::scheduler::Progress;
 use crate::scheduler::Reporter;
 use crate::scheduler::Scope;
 use crate::scheduler::turns;
-use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
 use crate::state::StateStore;
@@ -123,11 +123,21 @@ async fn run_held(
         if environment.name.is_prod() && request.selection.selectors.is_empty() {
             restated.extend(clear_due(state, &environment, now, control, report).await?);
         }
-        let due = find_due(state, &environment, request).await?;
+        let mut due = find_due(state, &environment, request, &BTreeMap::new()).await?;
         let entries = environment.snapshots.iter();
         let entries: BTreeMap<ModelName, PromotedSnapshot> = entries
             .map(|entry| (entry.id.name.clone(), entry.clone()))
             .collect();
+        let scope = Scope {
+            snapshots: &due.snapshots,
+            entries: &entries,
+            execution_time: now,
+            elsewhere: None,
+        };
+        let withheld = withheld(engine, state, &scope, &due.order, &due.work, &due.filled).await?;
+        if !withheld.is_empty() {
+            due = find_due(state, &environment, request, &withheld).await?;
+        }
         let scope = Scope {
             snapshots: &due.snapshots,
             entries: &entries,
@@ -156,6 +166,7 @@ async fn run_held(
                 finished: true,
             },
             filled: &due.filled,
+            withheld: &withheld,
             now,
             control,
             keeper,
@@ -260,68 +271,20 @@ async fn ready(
     Ok((read().await?, true))
 }
 
-/// How complete each model of an environment is.
-#[derive(Clone, Debug)]
-pub struct Completeness {
-    /// What is due and not filled, by model, parents first.
-    pub missing: Vec<(ModelName, Vec<Interval>)>,
-    /// The other models, sorted.
-    pub complete: Vec<ModelName>,
-}
-
-/// What a run would fill. Changes nothing, and asks the state only.
-///
-/// # Errors
-/// When there is no such environment, or the state does not answer.
-pub async fn check_intervals(
-    state: &StateStore,
-    request: &RunRequest,
-) -> anyhow::Result<Completeness> {
-    ensure_whole(state).await?;
-    let name = &request.environment;
-    let environment = state
-        .environment(name)
-        .await
-        .context("reading the environment")?;
-    let environment = environment.with_context(|| {
-        format!("there is no environment `{name}`; `siding plan {name}` makes it")
-    })?;
-    let models = snapshots_of(state, Some(&environment)).await?;
-    let models: BTreeMap<ModelName, Arc<Model>> = models
-        .into_iter()
-        .map(|(name, snapshot)| (name, snapshot.model))
-        .collect();
-    let selected = request.selection.among(&models)?;
-    let due = find_due(state, &environment, request).await?;
-    let missing: Vec<_> = due
-        .work
-        .into_iter()
-        .map(|work| (work.name, work.ranges))
-        .collect();
-    let is_missing: BTreeSet<&ModelName> = missing.iter().map(|(name, _)| name).collect();
-    let complete = models
-        .iter()
-        .filter(|(_, model)| !model.kind.is_symbolic())
-        .map(|(name, _)| name)
-        .filter(|name| !is_missing.contains(name))
-        .filter(|name| selected.as_ref().is_none_or(|these| these.contains(*name)));
-    Ok(Completeness {
-        complete: complete.cloned().collect(),
-        missing,
-    })
-}
-
-struct Due {
-    snapshots: BTreeMap<ModelName, Snapshot>,
-    filled: BTreeMap<(ModelName, crate::snapshot::Version), crate::snapshot::Intervals>,
-    work: Vec<Work>,
+/// What a run of an environment has to do.
+pub(super) struct Due {
+    pub(super) order: Vec<ModelName>,
+    pub(super) snapshots: BTreeMap<ModelName, Snapshot>,
+    pub(super) filled: BTreeMap<(ModelName, crate::snapshot::Version), crate::snapshot::Intervals>,
+    pub(super) work: Vec<Work>,
     late: Late,
 }
 
-async fn find_due(
+pub(super) async fn find_due(
     state: &StateStore,
     environment: &Environment,
     request: &RunRequest,
+    withheld: &BTreeMap<ModelName, Intervals>,
 ) -> anyhow::Result<Due> {
     let snapshots = snapshots_of(state, Some(environment)).await?;
     let models: BTreeMap<ModelName, Arc<Model>> = snapshots
@@ -347,8 +310,10 @@ async fn find_due(
         &filled,
         &request.range,
         selected,
+        withheld,
     );
     Ok(Due {
+        order,
         snapshots,
         filled,
         work,

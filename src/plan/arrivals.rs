@@ -14,6 +14,10 @@ use crate::model::Model;
 use crate::model::ModelKind;
 use crate::model::ModelName;
 use crate::plan::Changed;
+use crate::plan::Current;
+use crate::plan::Plan;
+use crate::plan::build::is_shown_already;
+use crate::plan::missing::without;
 use crate::snapshot::Interval;
 use crate::snapshot::Intervals;
 use crate::snapshot::Snapshot;
@@ -26,6 +30,40 @@ pub struct Late {
     pub arrived: Vec<(ModelName, Version, Interval)>,
     /// What of tables of the same environment counts as filled and has to be filled again.
     pub stale: Vec<(ModelName, Version, Interval)>,
+}
+
+/// What of `plan` comes late where this is `withheld` of its work, and so does not come yet; `current` is what it was made
+/// from.
+pub fn late_without(
+    plan: &Plan,
+    current: &Current,
+    withheld: &BTreeMap<ModelName, Intervals>,
+) -> Late {
+    if withheld.is_empty() || plan.late == Late::default() {
+        return plan.late.clone();
+    }
+    let entries = plan.promoted.snapshots.iter();
+    let entries: BTreeMap<_, _> = entries.map(|entry| (&entry.id.name, entry)).collect();
+    let work: BTreeMap<_, _> = plan.work.iter().map(|work| (&work.name, work)).collect();
+    let mut arrivals = Arrivals::new(&plan.draft.snapshots);
+    for name in &plan.draft.order {
+        let (Some(entry), Some(snapshot)) = (entries.get(name), plan.draft.snapshots.get(name))
+        else {
+            continue;
+        };
+        let work = work.get(name);
+        let key = (name.clone(), entry.version.clone());
+        let is_started = work.is_some_and(|work| work.base.is_some() || work.hollow);
+        if is_started || !is_shown_already(current, &key) {
+            continue;
+        }
+        let own = current.filled.get(&key).cloned().unwrap_or_default();
+        let stale = arrivals.stale(snapshot, &own);
+        let ranges = work.map_or(&[][..], |work| &work.ranges);
+        let coming = without(ranges, withheld.get(name));
+        arrivals.add(snapshot, &key.1, &own, &coming, &stale);
+    }
+    arrivals.found()
 }
 
 /// Finds what comes late, model by model, each after what it reads.

@@ -189,7 +189,7 @@ pub fn build(draft: Draft, current: &Current, options: &PlanOptions) -> Result<P
 }
 
 /// Whether the environment has the table now, or production where there is no such environment yet.
-fn is_shown_already(current: &Current, table: &(ModelName, Version)) -> bool {
+pub(super) fn is_shown_already(current: &Current, table: &(ModelName, Version)) -> bool {
     let shown = current.target.as_ref().or(current.prod.as_ref());
     let mut entries = shown.iter().flat_map(|shown| &shown.snapshots);
     entries.any(|entry| entry.id.name == table.0 && entry.version == table.1)

@@ -65,7 +65,7 @@ fn model_starts(
 }
 
 /// What a run of `environment` has to fill: everything that its crons call due, parents first, and what was made before
-/// rows that come only now. Only the `selected` models are filled.
+/// rows that come only now: what is `withheld` of a model does not. Only the `selected` models are filled.
 pub fn due(
     order: &[ModelName],
     snapshots: &BTreeMap<ModelName, Snapshot>,
@@ -73,6 +73,7 @@ pub fn due(
     filled: &BTreeMap<(ModelName, Version), Intervals>,
     range: &RunRange,
     selected: Option<&BTreeSet<ModelName>>,
+    withheld: &BTreeMap<ModelName, Intervals>,
 ) -> (Vec<Work>, Late) {
     let calendars = Calendars::of_all(snapshots);
     let entries: BTreeMap<_, _> = environment
@@ -132,7 +133,8 @@ pub fn due(
             };
             ranges = open.without_gaps(&all, &left, ranges);
         }
-        arrivals.add(snapshot, &table.1, &own, &ranges, &stale);
+        let coming = without(&ranges, withheld.get(name));
+        arrivals.add(snapshot, &table.1, &own, &coming, &stale);
         if let Some(table) = stored
             && !ranges.is_empty()
         {
@@ -149,6 +151,17 @@ pub fn due(
         }
     }
     (work, arrivals.found())
+}
+
+/// `ranges` but for what is `withheld` of them.
+pub(super) fn without(ranges: &[Interval], withheld: Option<&Intervals>) -> Vec<Interval> {
+    match withheld {
+        None => ranges.to_vec(),
+        Some(withheld) => {
+            let all: Intervals = ranges.iter().copied().collect();
+            all.difference(withheld).iter().collect()
+        }
+    }
 }
 
 /// From where on models, or something that they read, have a gap that a run does not fill, which looks at a part only.

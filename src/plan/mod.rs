@@ -34,6 +34,7 @@ use chrono::DateTime;
 use chrono::Utc;
 
 pub use arrivals::Late;
+pub use arrivals::late_without;
 pub use behind::Behind;
 pub use behind::behind;
 pub use behind::check_gaps;

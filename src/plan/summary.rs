@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::diagnostic::Diagnostic;
 use crate::environment::PromotedSnapshot;
 use crate::model::ModelName;
+use crate::model::Signal;
 use crate::plan::Plan;
 use crate::plan::PlanEstimate;
 use crate::plan::Stage;
@@ -146,6 +147,9 @@ pub struct ModelSummary {
     /// Whether the missing intervals are declared filled, and the table stays empty.
     #[serde(default, skip_serializing_if = "is_false")]
     pub hollow: bool,
+    /// The signals that decide which of the missing intervals are filled, as the model calls them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<String>,
     /// Unified text diff of the definition; shown on terminals, not part of the JSON.
     #[serde(skip, default)]
     pub diff: Option<String>,
@@ -250,6 +254,12 @@ impl PlanSummary {
                     .and_then(|work| work.base.as_ref())
                     .map(|base| base.table.plain()),
                 hollow: work.is_some_and(|work| work.hollow),
+                signals: match work {
+                    Some(work) if !work.hollow => {
+                        snapshot.model.asked().map(Signal::call).collect()
+                    }
+                    _ => Vec::new(),
+                },
                 diff: change.diff.clone(),
             }
         });

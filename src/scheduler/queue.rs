@@ -67,6 +67,8 @@ pub struct Filling<'a> {
     pub bound_to: BoundTo<'a>,
     /// What was filled when the work was found.
     pub filled: &'a BTreeMap<(ModelName, Version), Intervals>,
+    /// What signals of models said then that it is not ready: that counts until the filling ends.
+    pub withheld: &'a BTreeMap<ModelName, Intervals>,
     /// "Now", for the record.
     pub now: DateTime<Utc>,
     /// Who this is, and whether it goes on.

@@ -12,6 +12,7 @@ use crate::engine::EngineError;
 use crate::engine::Moments;
 use crate::model::Model;
 use crate::model::ModelName;
+use crate::model::Signal;
 use crate::model::Template;
 use crate::plan::Asking;
 use crate::plan::Unready;
@@ -80,12 +81,20 @@ pub async fn ask(
 ) -> anyhow::Result<Found> {
     let mut asking = Asking::new(model, work, filled);
     asking.without(&above);
+    let calls = || {
+        let calls: Vec<String> = model.asked().map(Signal::call).collect();
+        calls.join(", ")
+    };
     let mut waits: Vec<Wait> = asking
         .waits()
         .iter()
         .map(|(name, times)| Wait {
             ranges: times.iter().collect(),
-            on: WaitsFor::Model(name.clone()),
+            on: if *name == model.name {
+                WaitsFor::Signal(calls())
+            } else {
+                WaitsFor::Model(name.clone())
+            },
         })
         .collect();
     for signal in &model.signals {
@@ -204,15 +213,18 @@ pub(super) async fn ask_before(
     filling: &Filling<'_>,
     scope: &Scope<'_>,
     work: &Work,
-    above: Unready,
+    mut above: Unready,
 ) -> anyhow::Result<Found> {
     let model = &filling.scope.snapshots[&work.name].model;
-    let asks = model.signals.iter().any(|signal| signal.query.is_some());
+    let asks = model.asks();
     if work.hollow || work.batches.is_empty() || (!asks && above.is_empty()) {
         return Ok(Found {
             unready: above,
             ..Found::default()
         });
+    }
+    if asks && let Some(withheld) = filling.withheld.get(&work.name) {
+        above.insert(work.name.clone(), withheld.clone());
     }
     let key = (work.name.clone(), work.version.clone());
     let filled = filling.state.filled(std::slice::from_ref(&key)).await;

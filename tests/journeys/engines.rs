@@ -36,11 +36,12 @@ pub(crate) fn columns(workspace: &Workspace, name: &str) -> Vec<String> {
     rows.map(|row| row[0].clone()).collect()
 }
 
-/// What `check_intervals` says is missing of a model: starts and ends.
+/// What `check_intervals` says is missing of a model, ready or not: starts and ends.
 #[track_caller]
 pub(crate) fn missing(workspace: &Workspace, model: &str, now: &str) -> serde_json::Value {
     let ended = workspace.run(&[
         "check_intervals",
+        "--no-signals",
         "--execution-time",
         now,
         "--format",

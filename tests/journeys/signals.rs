@@ -19,6 +19,9 @@ on_both_engines! {
     a_signal_counts_what_its_parents_got_in_the_same_run,
     a_hole_holds_back_what_builds_on_its_past_and_nothing_beside_it,
     what_is_restated_waits_as_well,
+    a_hole_that_stays_makes_nothing_again_until_it_is_filled,
+    a_new_version_that_waits_says_that_it_shows_less,
+    check_intervals_tells_what_waits_from_what_is_ready,
     a_new_signal_is_metadata,
     whatever_waited_has_the_rows_of_a_project_that_never_did,
 }
@@ -521,6 +524,140 @@ fn what_is_restated_waits_as_well() {
         assert_eq!(days(&workspace, name), [4, 5, 21, 22, 23], "{name}");
         lacks(&workspace, NOW, name, &[]);
     }
+}
+
+/// For each day the sum of all days so far: rows that come late change what is behind them.
+const SO_FAR: &str = "MODEL (name db.so_far, kind INCREMENTAL_BY_TIME_RANGE (time_column day), start '2024-01-01');\n\
+    SELECT a.day, CAST((SELECT sum(b.n) FROM db.a AS b WHERE b.day <= a.day) AS INT) AS total\n\
+    FROM db.a AS a WHERE a.day BETWEEN @start_date AND @end_date\n";
+
+fn a_hole_that_stays_makes_nothing_again_until_it_is_filled() {
+    let workspace = project(&[
+        ("signals/landed.sql", LANDED.to_owned()),
+        (
+            "models/a.sql",
+            model("a", SLICE, ", signals (landed())", "raw.rows"),
+        ),
+        ("models/so_far.sql", SO_FAR.to_owned()),
+    ]);
+    land(&workspace, "a", &[1, 2, 4, 5]);
+    plan(&workspace).fine();
+    workspace.edit("models/so_far.sql", "AS total", "+ 100 AS total");
+    workspace.apply("dev", NOW);
+    let totals = |view: &str| {
+        let rows = workspace.rows(&format!("SELECT total FROM {view} ORDER BY day"));
+        rows.iter()
+            .map(|row| row[0].parse().unwrap())
+            .collect::<Vec<i32>>()
+    };
+    assert_eq!(totals("db.so_far"), [1, 3, 7, 12]);
+    assert_eq!(totals("db__dev.so_far"), [101, 103, 107, 112]);
+    for (day, now) in [(6, "2024-01-07"), (7, "2024-01-08")] {
+        land(&workspace, "a", &[day]);
+        let told = run(&workspace, now);
+        for model in told["models"].as_array().unwrap() {
+            let new = json!([[time(day), time(day + 1)]]);
+            assert_eq!(model["batches"], new, "{told}");
+        }
+        assert_eq!(told["waiting"][0]["intervals"], json!([[time(3), time(4)]]));
+    }
+    assert_eq!(totals("db.so_far"), [1, 3, 7, 12, 18, 25]);
+    // Nobody has cleared what dev made of the days behind the hole.
+    let lacking = |now: &str| {
+        let arguments = [
+            "check_intervals",
+            "dev",
+            "--execution-time",
+            now,
+            "--format",
+            "json",
+        ];
+        let told = workspace.run(&arguments).fine().stdout;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let models = told["missing"].as_array().unwrap().clone();
+        let found = models
+            .into_iter()
+            .find(|model| model["name"] == "db.so_far");
+        found.map_or(json!([]), |found| found["intervals"].clone())
+    };
+    assert_eq!(lacking("2024-01-06"), json!([]));
+
+    land(&workspace, "a", &[3]);
+    let told = run(&workspace, "2024-01-08");
+    assert_eq!(told["waiting"], json!([]));
+    assert_eq!(totals("db.so_far"), [1, 3, 6, 10, 15, 21, 28]);
+    assert_eq!(lacking("2024-01-06"), json!([[time(3), time(6)]]));
+    workspace
+        .run(&["run", "dev", "--execution-time", "2024-01-08"])
+        .fine();
+    assert_eq!(
+        totals("db__dev.so_far"),
+        [101, 103, 106, 110, 115, 121, 128]
+    );
+}
+
+fn a_new_version_that_waits_says_that_it_shows_less() {
+    let workspace = family(", signals (landed())");
+    land(&workspace, "a", &[1, 2, 3, 4, 5]);
+    plan(&workspace).fine();
+    workspace.execute("DELETE FROM raw.landed WHERE day >= DATE '2024-01-04'");
+    workspace.edit("models/a.sql", "day, n", "day, n + 0 AS n");
+    let arguments = ["plan", "--execution-time", NOW, "--auto-apply", "--no-gaps"];
+    let ended = workspace.run(&arguments).failed();
+    assert!(ended.stderr.contains("db.a"), "{}", ended.stderr);
+    assert_eq!(days(&workspace, "db.a"), [1, 2, 3, 4, 5]);
+    let ended = plan(&workspace).fine();
+    let wanted = "tables that `prod` shows have less than those before them, because they wait for signals: `db.a`";
+    assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
+    assert_eq!(days(&workspace, "db.a"), [1, 2, 3]);
+    land(&workspace, "a", &[4, 5]);
+    run(&workspace, NOW);
+    for name in ["db.a", "db.child"] {
+        assert_eq!(days(&workspace, name), [1, 2, 3, 4, 5], "{name}");
+    }
+}
+
+fn check_intervals_tells_what_waits_from_what_is_ready() {
+    let workspace = family(", signals (landed())");
+    land(&workspace, "a", &[1, 2, 3, 4, 5]);
+    plan(&workspace).fine();
+    land(&workspace, "a", &[6]);
+    let arguments = [
+        "check_intervals",
+        "--execution-time",
+        "2024-01-08",
+        "--format",
+        "json",
+    ];
+    let told: Value = serde_json::from_str(&workspace.run(&arguments).fine().stdout).unwrap();
+    let ready = json!([[time(6), time(7)]]);
+    let later = json!([[time(7), time(8)]]);
+    assert_eq!(
+        told["missing"],
+        json!([
+            {"name": "db.a", "intervals": ready},
+            {"name": "db.child", "intervals": ready},
+            {"name": "db.other", "intervals": [[time(6), time(8)]]},
+            {"name": "db.whole", "intervals": ready},
+        ])
+    );
+    assert_eq!(
+        told["waiting"],
+        json!([
+            {"name": "db.a", "intervals": later, "signal": "landed()"},
+            {"name": "db.child", "intervals": later, "because": "db.a"},
+            {"name": "db.whole", "intervals": later, "because": "db.a"},
+        ])
+    );
+    let ended = workspace
+        .run(&["check_intervals", "--execution-time", "2024-01-08"])
+        .fine();
+    assert!(
+        ended.stdout.contains("waits for the signal landed()"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(days(&workspace, "db.a"), [1, 2, 3, 4, 5]);
 }
 
 fn a_new_signal_is_metadata() {

@@ -45,6 +45,7 @@ fn model(name: &str) -> ModelSummary {
         preview: false,
         copied_from: None,
         hollow: false,
+        signals: Vec::new(),
         diff: None,
     }
 }
