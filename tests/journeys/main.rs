@@ -26,6 +26,7 @@ mod categorization;
 mod choices;
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod columns_by_hand;
 mod descriptions;
 mod destroying;
 mod dev_only;

@@ -9,7 +9,7 @@ use crate::sql::DataType;
 use crate::sql::Dialect;
 use crate::sql::parse_type;
 
-/// Fails when writing rows of `given` into the columns of a table, `there`, would change values.
+/// Fails when writing rows of `given` into the columns of a table, `there`, would change values or leave a column out.
 pub(super) fn check(
     batch: &Batch<'_>,
     there: &[EngineColumn],
@@ -19,7 +19,12 @@ pub(super) fn check(
     for column in there {
         let mut given = given.iter();
         let Some(new) = given.find(|new| new.name.eq_ignore_ascii_case(&column.name)) else {
-            continue;
+            anyhow::bail!(
+                "the table of `{model}` has a column `{}` that the query does not give; take the column out of the table \
+                 (`siding table_name {model}` says which that is), or write `on_destructive_change ignore` into the kind, with which \
+                 it stays",
+                column.name
+            );
         };
         anyhow::ensure!(
             keeps_values(&column.data_type, &new.data_type, dialect),
