@@ -1,6 +1,8 @@
 //! Fill what is missing, parents before children, as many models at once as the engine takes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -214,13 +216,18 @@ async fn fill_model(
             name: elsewhere.as_ref().unwrap_or(&work.table),
             stand_in: elsewhere.as_ref().map(|_| &work.table),
             lease: &lease,
+            is_given_back: AtomicBool::new(false),
         };
-        fill_table(filling, (work, above), &table, outcome).await
+        let unready = fill_table(filling, (work, above), &table, outcome).await?;
+        anyhow::Ok((unready, table.is_given_back.into_inner()))
     }
     .await;
     outcome.took = started.elapsed();
+    if let Ok((unready, true)) = result {
+        return Ok(unready);
+    }
     let released = filling.state.release(&lease).await;
-    let unready = result?;
+    let (unready, _) = result?;
     released.context("giving the table back")?;
     Ok(unready)
 }
@@ -245,6 +252,8 @@ struct Table<'a> {
     /// The view that has the name of its version, where the table has another one.
     stand_in: Option<&'a TableName>,
     lease: &'a Lease,
+    /// Whether the lease went with the last record, which saves a transaction of the state for each model.
+    is_given_back: AtomicBool,
 }
 
 async fn fill_table(
@@ -361,7 +370,10 @@ async fn fill_batches(
         }
     }
     match written.rest().await {
-        Ok(batches) => outcome.tell(filling, batches),
+        Ok((batches, is_given_back)) => {
+            table.is_given_back.store(is_given_back, Ordering::Relaxed);
+            outcome.tell(filling, batches);
+        }
         Err(error) => failures.add(error, true),
     }
     failures.result(all.len(), batches.len())

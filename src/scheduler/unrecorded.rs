@@ -28,6 +28,12 @@ pub(super) struct Unrecorded<'a> {
     recording: Option<BoxFuture<'a, anyhow::Result<Vec<Done>>>>,
 }
 
+/// Whether other batches of the table may come.
+enum Then {
+    Go,
+    End,
+}
+
 impl<'a> Unrecorded<'a> {
     pub(super) fn new(state: &'a StateStore, lease: &'a Lease, now: DateTime<Utc>) -> Self {
         Self {
@@ -57,32 +63,37 @@ impl<'a> Unrecorded<'a> {
                 None => std::future::pending().await,
             }
         }
-        self.record().await
+        self.record(Then::Go).await
     }
 
-    /// Records all that is left, however long it has waited, and returns what was recorded.
+    /// Records all that is left, however long it has waited, and returns what was recorded. Comes back as well: whether the
+    /// lease was given back with it.
     ///
     /// # Errors
     /// As [`Self::recorded`].
-    pub(super) async fn rest(&mut self) -> anyhow::Result<Vec<Done>> {
+    pub(super) async fn rest(&mut self) -> anyhow::Result<(Vec<Done>, bool)> {
         let mut recorded = match self.recording.is_some() {
-            true => self.record().await?,
+            true => self.record(Then::Go).await?,
             false => Vec::new(),
         };
-        if !self.batches.is_empty() {
-            recorded.extend(self.record().await?);
+        let is_left = !self.batches.is_empty();
+        if is_left {
+            recorded.extend(self.record(Then::End).await?);
         }
-        Ok(recorded)
+        Ok((recorded, is_left))
     }
 
-    async fn record(&mut self) -> anyhow::Result<Vec<Done>> {
+    async fn record(&mut self, then: Then) -> anyhow::Result<Vec<Done>> {
         let recording = self.recording.get_or_insert_with(|| {
             let batches = std::mem::take(&mut self.batches);
             self.due = None;
             let (state, lease, now) = (self.state, self.lease, self.now);
             let recorded = async move {
                 let records: Vec<_> = batches.iter().map(|done| done.record.clone()).collect();
-                let recorded = state.record_batches(lease, &records, now).await;
+                let recorded = match then {
+                    Then::Go => state.record_batches(lease, &records, now).await,
+                    Then::End => state.record_last_batches(lease, &records, now).await,
+                };
                 recorded.context("recording the batch")?;
                 Ok(batches)
             };
@@ -181,12 +192,14 @@ mod tests {
         assert!(batches.recording.is_some());
         batches.add(done(1));
 
-        let rest = batches.rest().await.unwrap();
+        let (rest, is_given_back) = batches.rest().await.unwrap();
+        assert!(is_given_back && !state.still_holds(&lease).await.unwrap());
         let ranges: Vec<Interval> = rest.iter().map(|done| done.record.range).collect();
         assert_eq!(ranges, [0, 1].map(|hour| done(hour).record.range));
         let key = (done(0).record.name, done(0).record.version);
         let filled = state.filled(std::slice::from_ref(&key)).await.unwrap();
         assert_eq!(filled[&key], ranges.into_iter().collect());
-        assert!(batches.rest().await.unwrap().is_empty());
+        let (rest, is_given_back) = batches.rest().await.unwrap();
+        assert!(rest.is_empty() && !is_given_back);
     }
 }

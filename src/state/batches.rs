@@ -14,6 +14,7 @@ use crate::state::FilledInterval;
 use crate::state::Lease;
 use crate::state::StateError;
 use crate::state::StateStore;
+use crate::state::database::Connection;
 use crate::state::database::query;
 use crate::state::intervals;
 use crate::state::keys::ROWS_PER_STATEMENT;
@@ -87,33 +88,25 @@ impl StateStore {
         batches: &[BatchRecord],
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        let filled: Vec<FilledInterval> = batches.iter().map(BatchRecord::filled).collect();
         let mut transaction = self.write().await?;
-        leases::check(&mut transaction, lease).await?;
-        intervals::append(&mut transaction, &filled, false, now).await?;
-        for batches in batches.chunks(ROWS_PER_STATEMENT) {
-            let mut query = query(
-                "INSERT INTO siding_batches (
-                     name, version, start_at, end_at, finished_at, environment,
-                     units, row_count, byte_count, milliseconds) ",
-            );
-            query.push_values(batches, |row, batch| {
-                row.push_bind(batch.name.to_string())
-                    .push_bind(batch.version.0.clone())
-                    .push_bind(millis(batch.range.start()))
-                    .push_bind(millis(batch.range.end()))
-                    .push_bind(millis(batch.finished_at))
-                    .push_bind(batch.environment.as_str())
-                    .push_bind(number(batch.units))
-                    .push_bind(batch.rows.map(number))
-                    .push_bind(batch.bytes.map(number))
-                    .push_bind(i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX));
-            });
-            query.push(" ON CONFLICT DO NOTHING");
-            query.execute(&mut transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        record(&mut transaction, lease, batches, now).await?;
+        transaction.commit().await
+    }
+
+    /// The same for the last ones: `lease` is given back.
+    ///
+    /// # Errors
+    /// As [`StateStore::record_batches`].
+    pub async fn record_last_batches(
+        &self,
+        lease: &Lease,
+        batches: &[BatchRecord],
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
+        let mut transaction = self.write().await?;
+        record(&mut transaction, lease, batches, now).await?;
+        leases::give_back(&mut transaction, lease).await?;
+        transaction.commit().await
     }
 
     /// Records that a table holds `range`, which somebody else wrote, if `lease` on that table is ours.
@@ -224,6 +217,40 @@ impl PaceRow {
     }
 }
 
+/// Records batches in a transaction, if `lease` on their table is still ours.
+async fn record(
+    transaction: &mut Connection,
+    lease: &Lease,
+    batches: &[BatchRecord],
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    let filled: Vec<FilledInterval> = batches.iter().map(BatchRecord::filled).collect();
+    leases::check(transaction, lease).await?;
+    intervals::append(transaction, &filled, false, now).await?;
+    for batches in batches.chunks(ROWS_PER_STATEMENT) {
+        let mut query = query(
+            "INSERT INTO siding_batches (
+                     name, version, start_at, end_at, finished_at, environment,
+                     units, row_count, byte_count, milliseconds) ",
+        );
+        query.push_values(batches, |row, batch| {
+            row.push_bind(batch.name.to_string())
+                .push_bind(batch.version.0.clone())
+                .push_bind(millis(batch.range.start()))
+                .push_bind(millis(batch.range.end()))
+                .push_bind(millis(batch.finished_at))
+                .push_bind(batch.environment.as_str())
+                .push_bind(number(batch.units))
+                .push_bind(batch.rows.map(number))
+                .push_bind(batch.bytes.map(number))
+                .push_bind(i64::try_from(batch.took.as_millis()).unwrap_or(i64::MAX));
+        });
+        query.push(" ON CONFLICT DO NOTHING");
+        query.execute(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -280,12 +307,14 @@ mod tests {
             assert!(store.intervals(&[key()]).await.unwrap()[&key()].is_empty());
 
             let recorded = [batch(0, 10)];
-            for _ in 0..2 {
-                store
-                    .record_batches(&current, &recorded, at(0))
-                    .await
-                    .unwrap();
-            }
+            store
+                .record_batches(&current, &recorded, at(0))
+                .await
+                .unwrap();
+            assert!(store.still_holds(&current).await.unwrap());
+            let last = store.record_last_batches(&current, &recorded, at(0));
+            last.await.unwrap();
+            assert!(!store.still_holds(&current).await.unwrap());
             assert_eq!(store.intervals(&[key()]).await.unwrap()[&key()], [(0, 10)]);
             let paces = store.paces(&[key().0]).await.unwrap();
             let expected = Pace {

@@ -141,13 +141,8 @@ impl StateStore {
     /// Gives a lease back. One that somebody else has meanwhile stays theirs.
     pub async fn release(&self, lease: &Lease) -> Result<(), StateError> {
         let mut transaction = self.write().await?;
-        query("DELETE FROM siding_leases WHERE subject = $1 AND holder = $2")
-            .bind(&lease.subject.0)
-            .bind(&lease.holder)
-            .execute(&mut transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+        give_back(&mut transaction, lease).await?;
+        transaction.commit().await
     }
 
     /// Gives back everything that `holder` has.
@@ -185,6 +180,19 @@ impl StateStore {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// Ends `lease`, if it is still its holder's.
+pub(super) async fn give_back(
+    connection: &mut Connection,
+    lease: &Lease,
+) -> Result<(), StateError> {
+    query("DELETE FROM siding_leases WHERE subject = $1 AND holder = $2")
+        .bind(&lease.subject.0)
+        .bind(&lease.holder)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// As [`StateStore::claim`], inside a transaction.
