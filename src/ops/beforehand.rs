@@ -115,13 +115,16 @@ async fn late(
 ) -> anyhow::Result<BTreeMap<ModelName, DateTime<Utc>>> {
     let asking = work.iter().filter_map(|work| {
         let model = &scope.snapshots.get(&work.name)?.model;
+        if !model.asks() {
+            return None;
+        }
         let table: Table = (work.name.clone(), work.version.clone());
         let due: Intervals = work.ranges.iter().copied().collect();
         let new = match filled.get(&table) {
             Some(filled) => due.difference(filled),
             None => due,
         };
-        let first = new.span().filter(|_| model.asks())?.start();
+        let first = new.span()?.start();
         Some((table, first))
     });
     let asking: Vec<(Table, DateTime<Utc>)> = asking.collect();

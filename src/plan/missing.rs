@@ -309,6 +309,9 @@ pub(super) struct Times<'a> {
     /// From when on it is, and which version it has: another environment does not show more of that table to its readers.
     begins: BTreeMap<&'a ModelName, (&'a Version, DateTime<Utc>)>,
     default_end: DateTime<Utc>,
+    /// How far what models read goes, for those that read something that waits for signals: production does not lack what they
+    /// have.
+    waits_at: BTreeMap<ModelName, DateTime<Utc>>,
     /// From where on a model is filled at least, if earlier than what is asked.
     at_least_from: BTreeMap<ModelName, DateTime<Utc>>,
 }
@@ -355,6 +358,7 @@ impl<'a> Times<'a> {
         let at_least_from = at_least_from(draft, options, &calendars, &ends, default_end);
         Self {
             at_least_from,
+            waits_at: waits_at(draft, &ends),
             starts: model_starts(
                 &draft.order,
                 &draft.snapshots,
@@ -489,7 +493,11 @@ impl<'a> Times<'a> {
         let end = if wishes.run {
             self.options.execution_time
         } else {
-            self.ends.get(name).copied().unwrap_or(self.default_end)
+            let known = self.ends.get(name).copied();
+            known.unwrap_or_else(|| match self.waits_at.get(name) {
+                Some(end) => self.default_end.min(*end),
+                None => self.default_end,
+            })
         };
         let asked_from = asked.0.map(|from| match self.at_least_from.get(name) {
             Some(earlier) if *earlier < from.as_start() => Moment::instant(*earlier),
@@ -506,6 +514,26 @@ impl<'a> Times<'a> {
             kept_before: snapshot.effective_from(),
         }
     }
+}
+
+/// Until when production has what each model reads, where some of that waits for signals.
+fn waits_at(
+    draft: &Draft,
+    ends: &BTreeMap<&ModelName, DateTime<Utc>>,
+) -> BTreeMap<ModelName, DateTime<Utc>> {
+    let mut found: BTreeMap<ModelName, DateTime<Utc>> = BTreeMap::new();
+    for name in &draft.order {
+        let Some(snapshot) = draft.snapshots.get(name) else {
+            continue;
+        };
+        let parents = snapshot.model.depends_on.iter();
+        let above = parents.filter_map(|parent| found.get(parent).copied());
+        let own = ends.get(name).filter(|_| snapshot.model.asks());
+        if let Some(end) = above.chain(own.copied()).min() {
+            found.insert(name.clone(), end);
+        }
+    }
+    found
 }
 
 /// From where on each model must be filled so that it has `--min-intervals` ticks of its cron, and so that what reads it

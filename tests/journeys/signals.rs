@@ -20,6 +20,7 @@ on_both_engines! {
     a_hole_holds_back_what_builds_on_its_past_and_nothing_beside_it,
     what_is_restated_waits_as_well,
     a_hole_that_stays_makes_nothing_again_until_it_is_filled,
+    a_new_model_goes_no_further_than_what_it_reads,
     a_new_version_that_waits_says_that_it_shows_less,
     check_intervals_tells_what_waits_from_what_is_ready,
     a_new_signal_is_metadata,
@@ -594,6 +595,20 @@ fn a_hole_that_stays_makes_nothing_again_until_it_is_filled() {
         totals("db__dev.so_far"),
         [101, 103, 106, 110, 115, 121, 128]
     );
+}
+
+fn a_new_model_goes_no_further_than_what_it_reads() {
+    let workspace = family(", signals (landed())");
+    land(&workspace, "a", &[1, 2]);
+    plan(&workspace).fine();
+    // Its rows are added once and never again.
+    let added = model("added", "INCREMENTAL_UNMANAGED", "", "db.child");
+    workspace.write("models/added.sql", &added);
+    plan(&workspace).fine();
+    assert_eq!(days(&workspace, "db.added"), [1, 2]);
+    land(&workspace, "a", &[3, 4, 5]);
+    run(&workspace, NOW);
+    assert_eq!(days(&workspace, "db.added"), [1, 2, 3, 4, 5]);
 }
 
 fn a_new_version_that_waits_says_that_it_shows_less() {
