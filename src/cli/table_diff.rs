@@ -246,13 +246,16 @@ fn show(request: &TableDiffRequest, names: &[String; 2], diff: &TableDiff, print
         diff.source_rows, diff.target_rows, diff.joined, diff.equal, diff.source_only, diff.target_only
     ));
     if diff.ambiguous > 0 {
-        lines.push(format!(
-            "  {} keys have several rows on a side and were not compared",
-            diff.ambiguous
-        ));
+        lines.push(match diff.ambiguous {
+            1 => "  1 key has several rows on a side and was not compared".to_owned(),
+            keys => format!("  {keys} keys have several rows on a side and were not compared"),
+        });
     }
     if diff.null_keys > 0 {
-        lines.push(format!("  {} keys hold a NULL", diff.null_keys));
+        lines.push(match diff.null_keys {
+            1 => "  1 key holds a NULL".to_owned(),
+            keys => format!("  {keys} keys hold a NULL"),
+        });
     }
     printer.text(&lines.join("\n"));
     if !diff.columns.is_empty() {

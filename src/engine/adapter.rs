@@ -22,6 +22,17 @@ pub struct EngineColumn {
     pub data_type: String,
 }
 
+impl EngineColumn {
+    /// Whether it is of one of PostgreSQL's types that know no equality, or take areas for it.
+    pub fn is_without_equality(&self, dialect: Dialect) -> bool {
+        const WITHOUT: [&str; 9] = [
+            "JSON", "XML", "POINT", "LINE", "LSEG", "BOX", "PATH", "POLYGON", "CIRCLE",
+        ];
+        let element = self.data_type.trim_end_matches("[]");
+        dialect == Dialect::Postgres && WITHOUT.contains(&element)
+    }
+}
+
 /// What a name of the warehouse stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {

@@ -86,7 +86,7 @@ pub async fn table_diff(
     let source = columns(engine, &request.source).await?;
     let target = columns(engine, &request.target).await?;
     let mut diff = schema_diff(&source, &target);
-    let keys = keys(request, &source, &target)?;
+    let keys = keys(request, &source, &target, engine.dialect())?;
     for skipped in &request.skipped {
         let is_there = |columns: &[EngineColumn]| {
             let mut names = columns.iter().map(|column| &column.name);
@@ -275,7 +275,7 @@ fn schema_diff(source: &[EngineColumn], target: &[EngineColumn]) -> TableDiff {
 
 struct Key {
     name: String,
-    /// As text, because its type differs.
+    /// As text, because its types have nothing else in common, or know no equality.
     as_text: bool,
 }
 
@@ -283,6 +283,7 @@ fn keys(
     request: &TableDiffRequest,
     source: &[EngineColumn],
     target: &[EngineColumn],
+    dialect: Dialect,
 ) -> anyhow::Result<Vec<Key>> {
     let find = |columns: &[EngineColumn], name: &str, table: &TableName| {
         let found = columns
@@ -298,9 +299,10 @@ fn keys(
     let key = |name: &String| {
         let of_source = find(source, name, &request.source)?;
         let of_target = find(target, name, &request.target)?;
+        let common = Pair::new(&of_source, &of_target).as_;
         Ok(Key {
+            as_text: common == Common::Text || of_source.is_without_equality(dialect),
             name: of_source.name,
-            as_text: of_source.data_type != of_target.data_type,
         })
     };
     request.on.iter().map(key).collect()

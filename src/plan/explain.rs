@@ -88,7 +88,7 @@ impl Plan {
         let mut steps = Vec::new();
         if let Some(base) = &work.base {
             let altered = if base.alter.is_some() {
-                ", with its columns altered"
+                ", with those columns altered that differ"
             } else {
                 ""
             };

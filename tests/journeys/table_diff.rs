@@ -8,6 +8,7 @@ use crate::workspace::Workspace;
 
 on_both_engines! {
     spans_of_time_are_compared_as_the_engine_does_and_with_numbers_as_text,
+    keys_of_other_types_find_each_other_by_their_values,
 }
 
 fn compared(workspace: &Workspace, arguments: &[&str]) -> Value {
@@ -244,4 +245,23 @@ fn spans_of_time_are_compared_as_the_engine_does_and_with_numbers_as_text() {
         (&told["joined"], &told["ambiguous_keys"]),
         (&json!(2), &json!(0))
     );
+}
+
+fn keys_of_other_types_find_each_other_by_their_values() {
+    let workspace = Workspace::new(&[(
+        "models/a.sql",
+        "MODEL (name db.a, kind FULL);\nSELECT 1 AS id\n",
+    )]);
+    workspace.execute(
+        "CREATE SCHEMA t;
+         CREATE TABLE t.one (k INT, day DATE, j JSON); CREATE TABLE t.two (k DECIMAL(9, 2), day TIMESTAMP, j JSON);
+         INSERT INTO t.one VALUES (1, '2024-01-01', '{}'), (2, '2024-01-02', NULL);
+         INSERT INTO t.two VALUES (1, '2024-01-01', '{}'), (2, '2024-01-02 01:00', NULL)",
+    );
+    for (key, joined) in [("k", 2), ("day", 1), ("j", 2)] {
+        let told = compared(&workspace, &["t.one:t.two", "-o", key]);
+        assert_eq!(told["joined"], joined, "{key}");
+    }
+    let text = workspace.run(&["table_diff", "t.one:t.two", "-o", "j"]);
+    assert!(text.fine().stdout.contains("1 key holds a NULL"));
 }

@@ -181,15 +181,6 @@ fn qualified(expression: &str, columns: &[String], side: &str, batch: &Batch<'_>
     text
 }
 
-/// Whether the column is of one of PostgreSQL's types that know no equality, or take areas for it.
-fn is_without_equality(batch: &Batch<'_>, column: &EngineColumn) -> bool {
-    const WITHOUT: [&str; 9] = [
-        "JSON", "XML", "POINT", "LINE", "LSEG", "BOX", "PATH", "POLYGON", "CIRCLE",
-    ];
-    let element = column.data_type.trim_end_matches("[]");
-    batch.engine.dialect() == Dialect::Postgres && WITHOUT.contains(&element)
-}
-
 /// Fails when the model's kind compares one of the table's columns `names` and the engine cannot say of two values whether
 /// they are equal.
 pub(super) fn check_equality(
@@ -198,7 +189,8 @@ pub(super) fn check_equality(
     names: &[&str],
 ) -> anyhow::Result<()> {
     let mut columns = names.iter().filter_map(|name| target.column(batch, name));
-    let Some(column) = columns.find(|column| is_without_equality(batch, column)) else {
+    let Some(column) = columns.find(|column| column.is_without_equality(batch.engine.dialect()))
+    else {
         return Ok(());
     };
     let (name, data_type) = (&column.name, &column.data_type);
@@ -216,7 +208,7 @@ pub(super) fn check_equality(
 
 /// The words that let a query give equal rows once. PostgreSQL has types that know no equality: their texts are compared.
 fn distinct(batch: &Batch<'_>, columns: &[EngineColumn]) -> String {
-    let is_without = |column: &EngineColumn| is_without_equality(batch, column);
+    let is_without = |column: &EngineColumn| column.is_without_equality(batch.engine.dialect());
     if !columns.iter().any(is_without) {
         return "DISTINCT".to_owned();
     }
