@@ -13,6 +13,7 @@ use crate::cli::settings::Settings;
 use crate::cli::settings::environment_variables;
 use crate::engine::EngineError;
 use crate::ops::ApplyError;
+use crate::postgres::REMARKS;
 use crate::state::PromoteError;
 use crate::state::StateError;
 
@@ -227,9 +228,10 @@ fn help(error: &anyhow::Error) -> Option<&'static str> {
 
 /// Logs go to standard error: warnings, or more with `-v` or `RUST_LOG`.
 fn init_logging(verbose: u8) {
+    // What a PostgreSQL remarks beside its answers, such as why it ends a connection, comes again as an error.
+    let usual = format!("warn,siding=info,{REMARKS}=error");
     let level = match verbose {
-        // What a PostgreSQL remarks beside its answers, such as why it ends a connection, comes again as an error.
-        0 => "warn,siding=info,sqlx::postgres::notice=error",
+        0 => usual.as_str(),
         1 => "info,siding=debug",
         2 => "debug",
         // Every statement that a warehouse gets.

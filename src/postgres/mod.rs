@@ -29,6 +29,9 @@ pub use tls::TlsMode;
 use tls::TlsFiles;
 use tls::UnusableFile;
 
+/// As whom the log has what a server remarks beside its answers.
+pub const REMARKS: &str = "sqlx::postgres::notice";
+
 /// The oldest release whose statements and catalogs are as we expect them.
 const OLDEST_VERSION: i64 = 130_000;
 
