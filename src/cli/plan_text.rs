@@ -173,7 +173,7 @@ fn beginning(model: &ModelSummary) -> String {
     if model.preview {
         said.push_str(" (preview)");
     }
-    if !model.signals.is_empty() {
+    if !model.signals.is_empty() && !model.backfill.is_empty() {
         let calls: Vec<String> = model
             .signals
             .iter()

@@ -23,6 +23,7 @@ pub(super) async fn check_free(
     environment: &Environment,
     create: &[(TableName, TableName)],
 ) -> anyhow::Result<()> {
+    check_unambiguous(engine, create)?;
     let found = objects_beside(engine, create.iter().map(|(view, _)| view)).await?;
     let tables: BTreeSet<&TableName> = of_kind(&found, ObjectKind::Table);
     let mut taken = create
@@ -49,6 +50,28 @@ pub(super) async fn check_free(
         if !reads_schema_of(engine, view, table).await? {
             return Err(not_ours("view", view));
         }
+    }
+    Ok(())
+}
+
+/// Fails when a view's name could be two things: DuckDB calls a catalog by the name of its file, and takes `sales.orders` for a
+/// table of the schema `sales` or of the catalog `sales`.
+fn check_unambiguous(
+    engine: &dyn EngineAdapter,
+    create: &[(TableName, TableName)],
+) -> anyhow::Result<()> {
+    let Some(catalog) = engine.default_catalog() else {
+        return Ok(());
+    };
+    let is_both = |view: &&TableName| {
+        let schema = view.schema.as_deref();
+        view.catalog.is_none() && schema.is_some_and(|schema| schema.eq_ignore_ascii_case(&catalog))
+    };
+    if let Some(view) = create.iter().map(|(view, _)| view).find(is_both) {
+        anyhow::bail!(
+            "the view `{}` is in a schema that is called as the DuckDB file is, and DuckDB cannot tell the two apart; give the              file another name in the configuration, with `catalogs: {{warehouse: …}}` instead of `database: …`, or              rename it",
+            view.plain()
+        );
     }
     Ok(())
 }

@@ -126,3 +126,24 @@ fn a_name_without_letters_is_refused_with_its_place() {
         assert_eq!(workspace.objects("BASE TABLE"), Vec::<String>::new());
     }
 }
+
+/// DuckDB calls a catalog by the name of its file.
+#[test]
+fn a_schema_that_is_called_as_the_file_is_refused_before_anything_is_built_with_a_way_out() {
+    let workspace = Workspace::new(&[(
+        "models/a.sql",
+        "MODEL (name wh.a, kind FULL);\nSELECT 1 AS x\n",
+    )]);
+    let plan = ["plan", "--auto-apply", "--execution-time", NOW];
+    let ended = workspace.run(&plan).failed();
+    assert!(ended.stderr.contains("the view `wh.a`"), "{}", ended.stderr);
+    assert_eq!(workspace.objects("BASE TABLE"), Vec::<String>::new());
+
+    workspace.edit(
+        "config.yaml",
+        "database: wh.duckdb",
+        "catalogs: {warehouse: wh.duckdb}",
+    );
+    workspace.run(&plan).fine();
+    assert_eq!(workspace.rows("FROM wh.wh.a"), [["1"]]);
+}
