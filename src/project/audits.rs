@@ -10,6 +10,9 @@ use crate::project::Settings;
 use crate::project::block::SqlFile;
 use crate::project::builtin_audits;
 use crate::project::config::not_supported;
+use crate::project::question::Question;
+use crate::project::question::check_dialect;
+use crate::project::question::defaults;
 use crate::project::statements::Statement;
 use crate::project::statements::StatementKind;
 use crate::project::statements::kind_of;
@@ -211,24 +214,11 @@ fn header(
                 }
                 None => wrong("`true` or `false`"),
             },
-            "defaults" => match value.entries() {
-                Ok(entries) => {
-                    let entries = entries.into_iter();
-                    definition.defaults = entries
-                        .map(|(key, value)| (key.to_lowercase(), value.raw().to_owned()))
-                        .collect();
-                }
-                Err(_) => wrong("a map such as `(threshold = 1)`"),
+            "defaults" => match defaults(&value) {
+                Some(defaults) => definition.defaults = defaults,
+                None => wrong("a map such as `(threshold = 1)`"),
             },
-            "dialect" => {
-                let name = value.scalar().unwrap_or_default();
-                if let Err(error) = name.parse::<Dialect>() {
-                    let known = Dialect::ALL.iter().map(|(name, _)| *name);
-                    let diagnostic = Diagnostic::error("unknown-dialect", error.to_string())
-                        .help(suggestion(&name, known));
-                    file.report(diagnostic, span);
-                }
-            }
+            "dialect" => check_dialect(file, property),
             "owner" | "description" | "tags" => {}
             key if STANDALONE_ONLY.contains(&key) => {
                 file.report(
@@ -301,7 +291,7 @@ impl Caller<'_> {
         let mut blocking = None;
         let mut arguments = Vec::new();
         for (name, value, span) in &call.call.arguments {
-            let scope = self.scope(&[]);
+            let scope = self.scope();
             let (value, problems) = substitute(value, &scope);
             for problem in problems {
                 let place = problem.span.start + span.start..problem.span.end + span.start;
@@ -373,10 +363,10 @@ impl Caller<'_> {
         None
     }
 
-    fn scope<'s>(&'s self, locals: &'s [(String, String)]) -> Scope<'s> {
+    fn scope(&self) -> Scope<'_> {
         Scope {
             dialect: self.dialect,
-            locals,
+            locals: &[],
             variables: &self.settings.config.variables,
             gateway: &self.settings.config.selected_gateway,
             default_catalog: self.settings.default_catalog.as_deref(),
@@ -405,20 +395,13 @@ impl Caller<'_> {
             diagnostics.push(not_supported(&what).at(&definition.file, &definition.text, span));
             return None;
         }
-        let mut locals = arguments.to_vec();
-        for (name, default) in &definition.defaults {
-            if !locals.iter().any(|(known, _)| known == name) {
-                let (default, _) = substitute(default, &self.scope(&[]));
-                locals.push((name.clone(), default));
-            }
-        }
-        let (query, problems) = substitute(&definition.query, &self.scope(&locals));
-        for problem in problems {
-            let start = definition.query_start;
-            let span = problem.span.start + start..problem.span.end + start;
-            let problem = problem.at(&definition.file, &definition.text, span);
-            diagnostics.push(problem);
-        }
-        Some(query)
+        let question = Question {
+            query: &definition.query,
+            defaults: &definition.defaults,
+            file: &definition.file,
+            text: &definition.text,
+            start: definition.query_start,
+        };
+        Some(question.with(arguments, &self.scope(), diagnostics))
     }
 }

@@ -18,6 +18,7 @@ mod model_file;
 mod others;
 mod place;
 mod policy;
+mod question;
 mod seeds;
 mod signals;
 mod statements;

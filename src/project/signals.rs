@@ -17,6 +17,9 @@ use crate::project::Settings;
 use crate::project::audits::after_block;
 use crate::project::block::SqlFile;
 use crate::project::config::not_supported;
+use crate::project::question::Question;
+use crate::project::question::check_dialect;
+use crate::project::question::defaults;
 use crate::project::statements::Statement;
 use crate::project::statements::StatementKind;
 use crate::project::substitute::Runtime;
@@ -167,24 +170,11 @@ fn header(
                     None => wrong("one name"),
                 }
             }
-            "defaults" => match value.entries() {
-                Ok(entries) => {
-                    let entries = entries.into_iter();
-                    definition.defaults = entries
-                        .map(|(key, value)| (key.to_lowercase(), value.raw().to_owned()))
-                        .collect();
-                }
-                Err(_) => wrong("a map such as `(min_rows = 1)`"),
+            "defaults" => match defaults(&value) {
+                Some(defaults) => definition.defaults = defaults,
+                None => wrong("a map such as `(min_rows = 1)`"),
             },
-            "dialect" => {
-                let name = value.scalar().unwrap_or_default();
-                if let Err(error) = name.parse::<Dialect>() {
-                    let known = Dialect::ALL.iter().map(|(name, _)| *name);
-                    let diagnostic = Diagnostic::error("unknown-dialect", error.to_string())
-                        .help(suggestion(&name, known));
-                    file.report(diagnostic, span);
-                }
-            }
+            "dialect" => check_dialect(file, property),
             "owner" | "description" | "tags" => {}
             key => {
                 let message = format!("a SIGNAL block has no property `{key}`");
@@ -267,7 +257,7 @@ impl Caller<'_> {
     pub(super) fn resolve(&self, call: &Call, diagnostics: &mut Vec<Diagnostic>) -> Option<Signal> {
         let mut arguments = Vec::new();
         for (name, value, span) in &call.arguments {
-            let (value, problems) = substitute(value, &self.scope(&[]));
+            let (value, problems) = substitute(value, &self.scope());
             for problem in problems {
                 let place = problem.span.start + span.start..problem.span.end + span.start;
                 diagnostics.push(problem.at(self.file, self.text, place));
@@ -340,19 +330,14 @@ impl Caller<'_> {
             diagnostics.push(diagnostic.at(self.file, self.text, span.clone()));
             return None;
         }
-        let mut locals = arguments.clone();
-        for (name, default) in &definition.defaults {
-            if !locals.iter().any(|(known, _)| known == name) {
-                let (default, _) = substitute(default, &self.scope(&[]));
-                locals.push((name.clone(), default));
-            }
-        }
-        let (query, problems) = substitute(&definition.query, &self.scope(&locals));
-        for problem in problems {
-            let start = definition.query_start;
-            let span = problem.span.start + start..problem.span.end + start;
-            diagnostics.push(problem.at(&definition.file, &definition.text, span));
-        }
+        let question = Question {
+            query: &definition.query,
+            defaults: &definition.defaults,
+            file: &definition.file,
+            text: &definition.text,
+            start: definition.query_start,
+        };
+        let query = question.with(&arguments, &self.scope(), diagnostics);
         let (line, _) = line_and_column(&definition.text, definition.query_start);
         Some(Signal {
             name: definition.name.clone(),
@@ -386,10 +371,10 @@ impl Caller<'_> {
         }
     }
 
-    fn scope<'s>(&'s self, locals: &'s [(String, String)]) -> Scope<'s> {
+    fn scope(&self) -> Scope<'_> {
         Scope {
             dialect: self.dialect,
-            locals,
+            locals: &[],
             variables: &self.settings.config.variables,
             gateway: &self.settings.config.selected_gateway,
             default_catalog: self.settings.default_catalog.as_deref(),
