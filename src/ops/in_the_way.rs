@@ -69,7 +69,9 @@ fn check_unambiguous(
     };
     if let Some(view) = create.iter().map(|(view, _)| view).find(is_both) {
         anyhow::bail!(
-            "the view `{}` is in a schema that is called as the DuckDB file is, and DuckDB cannot tell the two apart; give the              file another name in the configuration, with `catalogs: {{warehouse: …}}` instead of `database: …`, or              rename it",
+            "the view `{}` is in a schema that is called as the DuckDB file is, and DuckDB cannot tell the two apart; give \
+             the file another name in the configuration, with `catalogs: {{warehouse: …}}` instead of `database: …`, or \
+             rename it",
             view.plain()
         );
     }

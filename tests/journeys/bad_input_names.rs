@@ -137,6 +137,9 @@ fn a_schema_that_is_called_as_the_file_is_refused_before_anything_is_built_with_
     let plan = ["plan", "--auto-apply", "--execution-time", NOW];
     let ended = workspace.run(&plan).failed();
     assert!(ended.stderr.contains("the view `wh.a`"), "{}", ended.stderr);
+    let way_out =
+        "give the file another name in the configuration, with `catalogs: {warehouse: …}` instead";
+    assert!(ended.stderr.contains(way_out), "{}", ended.stderr);
     assert_eq!(workspace.objects("BASE TABLE"), Vec::<String>::new());
 
     workspace.edit(
